@@ -1,0 +1,1 @@
+"""API keys: finding the principal behind a secret, making and revoking keys."""

@@ -1,0 +1,1 @@
+"""Apps: what channels, bundles and devices belong to (contract: public 13)."""

@@ -1,0 +1,1 @@
+"""Where the two databases are opened, described and migrated."""

@@ -1,0 +1,94 @@
+"""The one table of error codes, and the value that carries one to whoever asked.
+
+Rules raise `Problem`; the plumbing turns it into the envelope of the tongue that is spoken (contract: public 4.1,
+device 0.2). A code that is not in `ERRORS` cannot be raised, and `docs/errors.md` is tested against the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+ERRORS: dict[str, str] = {
+    "app_id_already_exists": "An app with this id exists on this server.",
+    "body_too_large": "The body is larger than `max_body_bytes` allows.",
+    "cannot_access_app": "No such app, or the caller may not do this to it.",
+    "cannot_access_channel": "The caller may not put devices on this channel.",
+    "cannot_access_organization": "No such organization, or the caller may not do this in it.",
+    "cannot_create_app": "The app could not be stored.",
+    "cannot_create_bundle": "No such app, or the caller may not upload to it.",
+    "cannot_delete_all_version": "The bundles could not be deleted.",
+    "cannot_delete_app": "No such app, or the caller may not delete it.",
+    "cannot_delete_bundle": "No such app, or the caller may not delete its bundles.",
+    "cannot_delete_channel": "The channel could not be deleted.",
+    "cannot_delete_linked_version": "The bundle is in use by a channel.",
+    "cannot_delete_version": "No such bundle, or it is deleted already.",
+    "cannot_find_app": "The app is gone.",
+    "cannot_find_channel": "No such channel.",
+    "cannot_find_channels": "The channels could not be read.",
+    "cannot_find_version": "No such bundle (or, for one channel by name, no such channel).",
+    "cannot_get_bundle": "No such app, or the caller may not read its bundles.",
+    "cannot_promote_bundle": "The caller may not change which bundle this channel offers.",
+    "cannot_set_bundle_to_channel": "The channel refused the bundle.",
+    "cannot_update_bundle_metadata": "No such app, or the caller may not change its bundles.",
+    "cannot_update_version_metadata": "The change could not be stored.",
+    "channel_device_error": "The override could not be stored.",
+    "channel_not_found": "No such channel.",
+    "device_not_found": "No device with this id was seen.",
+    "devices_not_found": "The devices could not be read.",
+    "encryption_key_mismatch": "The bundle is encrypted with another key than the organization's.",
+    "encryption_key_required": "The organization asks for the id of the encryption key.",
+    "encryption_required": "The organization accepts only encrypted bundles.",
+    "invalid_apikey": "No valid API key has this secret.",
+    "forbidden_binding": "The caller stands too low to give this power.",
+    "api_key_not_found": "No such API key.",
+    "invalid_app_id": "`app_id` is not a reverse domain name, or names no app within reach.",
+    "invalid_auto_pause_action": "`autoPauseAction` is not `pause`, `rollback` or `notify`.",
+    "invalid_auto_pause_confidence": "`autoPauseConfidence` is not between 0 and 1.",
+    "invalid_body": "A field has the wrong type or is outside its range.",
+    "invalid_json_parse_body": "The body is not JSON, or is empty where input is needed.",
+    "invalid_jwt": "The session token is not valid, or no longer.",
+    "invalid_limit": "`limit` is not a positive integer.",
+    "invalid_order": "`order` is neither `asc` nor `desc`.",
+    "invalid_org_id": "No such organization, or the caller may not read it.",
+    "invalid_rollout_config": "A rollout or auto-pause number is outside its range.",
+    "invalid_rollout_percentage": "`rolloutPercentage` is not a number from 0 to 100.",
+    "invalid_subkey": "`x-limited-key-id` does not name a usable key of the same user.",
+    "invalid_updated_at": "`updated_at` is not a calendar date and time.",
+    "invalid_version_format": "`version` is not a semantic version (`1.2.3`), without a leading `v`.",
+    "invalid_version_id": "A device is put on a channel, not on a bundle.",
+    "missing_app_id": "`app_id` is missing.",
+    "missing_channel_name": "`channel` is missing.",
+    "missing_device_id": "`device_id` is missing.",
+    "missing_device_id_or_app_id": "`device_id` or `app_id` is missing.",
+    "missing_name": "`name` is missing.",
+    "missing_owner_org": "`owner_org` is missing.",
+    "missing_required_fields": "A required field is missing.",
+    "missing_rollout_version": "There is no rollout bundle to promote.",
+    "missing_stable_version": "A rollout needs a stable bundle on the channel.",
+    "missing_version": "`version` is missing.",
+    "no_fields_to_update": "Neither `link` nor `comment` was sent.",
+    "no_jwt_apikey_or_subkey": "No session token and no API key was sent.",
+    "no_key_provided": "No API key was sent.",
+    "not_found": "No such route, or no such file.",
+    "org_requires_expiring_key": "The organization accepts only API keys with an expiration date.",
+    "public_channel_override": "A device cannot be forced onto a public channel.",
+    "too_many_requests": "A rate limit was reached; `Retry-After` says when to come back.",
+    "unknown_error": "The server failed; the log has the details under the request id.",
+    "user_does_not_have_access_to_this_organization": "No such organization, or the caller may not read it.",
+    "version_already_exists": "A bundle of this name exists, or existed and was deleted.",
+}
+
+
+class Problem(Exception):  # noqa: N818 - a refusal told to a client, not a programming error
+    """A refusal: `code` from `ERRORS`, an English sentence, an HTTP status (400 to 599) and facts for `moreInfo`."""
+
+    def __init__(
+        self, code: str, message: str, *, status: int = 400, more: dict[str, Any] | None = None
+    ) -> None:
+        if code not in ERRORS:
+            raise KeyError(f"error code {code!r} is not in the table")
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+        self.more: dict[str, Any] = more or {}

@@ -1,0 +1,1 @@
+"""What devices did: the rows, the one writer for each process, and the counters that follow from them."""

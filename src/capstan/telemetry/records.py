@@ -1,0 +1,97 @@
+"""The rows that device traffic leaves behind, and the batch that gathers them between two commits.
+
+Rows are plain tuples in the order of their `…_COLUMNS`: they are made once for every answer and go to the database in
+one JSON parameter for each table, so nothing is spent on turning them into anything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+Usage: TypeAlias = Literal["get", "install", "uninstall", "fail"]
+USAGES: tuple[Usage, ...] = ("get", "fail", "install", "uninstall")
+
+DEVICE_COLUMNS = (
+    "app_id",
+    "device_id",
+    "version_name",
+    "running_version",
+    "offered_version",
+    "offered_at",
+    "platform",
+    "plugin_version",
+    "os_version",
+    "version_build",
+    "custom_id",
+    "is_prod",
+    "is_emulator",
+    "install_source",
+    "default_channel",
+    "key_id",
+    "country_code",
+    "created_at",
+    "updated_at",
+    "last_seen_on",
+)
+KEPT_WHEN_ABSENT = frozenset(
+    {"running_version", "offered_version", "offered_at", "custom_id", "install_source", "country_code"}
+)
+"""A null in one of these columns means "not said", and the stored value stays (contract: device 2.5, 5.1)."""
+
+EVENT_COLUMNS = (
+    "app_id",
+    "device_id",
+    "action",
+    "version_name",
+    "metadata",
+    "created_at",
+    "platform",
+    "country_code",
+    "plugin_version",
+    "usage",
+    "usage_version",
+    "channel_id",
+    "channel_name",
+    "hour",
+    "count",
+)
+SEEN_COLUMNS = ("app_id", "device_id", "date", "month", "platform", "version_build")
+
+DeviceRow: TypeAlias = tuple[Any, ...]
+EventRow: TypeAlias = tuple[Any, ...]
+SeenRow: TypeAlias = tuple[str, str, str, str, str, str]
+
+_KEPT = tuple(name in KEPT_WHEN_ABSENT for name in DEVICE_COLUMNS)
+_CREATED_AT = DEVICE_COLUMNS.index("created_at")
+
+
+def merge_device(earlier: DeviceRow, later: DeviceRow) -> DeviceRow:
+    """One row that says what two rows of the same device say one after the other."""
+    merged = [old if kept and new is None else new for old, new, kept in zip(earlier, later, _KEPT, strict=True)]
+    merged[_CREATED_AT] = earlier[_CREATED_AT]
+    return tuple(merged)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Everything recorded since the last commit. Each table's rows are unique by its key, as one statement needs."""
+
+    seen: set[SeenRow] = field(default_factory=set)
+    devices: dict[tuple[str, str], DeviceRow] = field(default_factory=dict)
+    events: list[EventRow] = field(default_factory=list)
+    hourly: dict[tuple[Any, ...], EventRow] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.events) + len(self.hourly) + len(self.devices) + len(self.seen)
+
+    def add_device(self, row: DeviceRow) -> None:
+        key = (row[0], row[1])
+        earlier = self.devices.get(key)
+        self.devices[key] = row if earlier is None else merge_device(earlier, row)
+
+    def add_hourly(self, row: EventRow) -> None:
+        """An answer that is kept once an hour: the same one again only raises the row's count."""
+        key = (row[0], row[1], row[2], row[3], row[13])
+        earlier = self.hourly.get(key)
+        self.hourly[key] = row if earlier is None else (*row[:-1], earlier[-1] + row[-1])
