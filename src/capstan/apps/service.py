@@ -15,7 +15,7 @@ from capstan.apps import store
 from capstan.audit import service as audit
 from capstan.db.session import ReadSession, WriteSession, first_revision
 from capstan.errors import Problem
-from capstan.updates.names import is_app_id
+from capstan.updates.fields import is_app_id
 
 MAX_PAGE = 1000
 DEFAULT_RETENTION_SECONDS = 2_592_000
