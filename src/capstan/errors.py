@@ -41,6 +41,8 @@ ERRORS: dict[str, str] = {
     "invalid_apikey": "No valid API key has this secret.",
     "forbidden_binding": "The caller stands too low to give this power.",
     "api_key_not_found": "No such API key.",
+    "service_unavailable": "The registry cannot be read at the moment; the device asks again at its next check.",
+    "invalid_capgo_api_version": "The header `capgo_api` is not a version.",
     "invalid_app_id": "`app_id` is not a reverse domain name, or names no app within reach.",
     "invalid_auto_pause_action": "`autoPauseAction` is not `pause`, `rollback` or `notify`.",
     "invalid_auto_pause_confidence": "`autoPauseConfidence` is not between 0 and 1.",
@@ -76,6 +78,23 @@ ERRORS: dict[str, str] = {
     "unknown_error": "The server failed; the log has the details under the request id.",
     "user_does_not_have_access_to_this_organization": "No such organization, or the caller may not read it.",
     "version_already_exists": "A bundle of this name exists, or existed and was deleted.",
+    # files
+    "bundle_too_large": "The zip is larger than `max_bundle_bytes` allows.",
+    "invalid_file_path_encoding": "The path of the file holds a broken percent escape.",
+    "upstream_unavailable": "The object store does not answer; try again.",
+    "zip_compression_unsupported": "A file of the zip is neither stored nor deflated, all that devices can unpack.",
+    "zip_damaged": "The upload is not a zip, is cut off, contradicts itself, or fails its own checksums.",
+    "zip_encrypted": "The zip has a password.",
+    "zip_entries_overlap": "Files of the zip share bytes, as zip bombs do.",
+    "zip_link": "The zip holds a symbolic link, a device or a pipe.",
+    "zip_name_collision": "Two files of the zip would be one file on a device.",
+    "zip_name_not_utf8": "A file name of the zip is not marked as UTF-8, or is not UTF-8.",
+    "zip_no_index_html": "The zip has no `index.html` at its top.",
+    "zip_path_too_long": "A file name of the zip is longer than devices can store.",
+    "zip_path_unsafe": "A file name of the zip would leave the bundle's folder, or is none.",
+    "zip_ratio_suspicious": "The zip gets larger than `max_zip_ratio` allows when unpacked.",
+    "zip_too_large_unpacked": "The files of the zip are larger than `max_unpacked_bytes` allows.",
+    "zip_too_many_files": "The zip holds more files than `max_bundle_files` allows.",
 }
 
 

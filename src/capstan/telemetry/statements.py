@@ -1,8 +1,8 @@
 """The few statements that store a batch, written once for both dialects.
 
 Every statement takes one JSON array of rows as its only parameter: any number of rows is one execution, done outside
-Python's interpreter lock. `on conflict` makes each of them idempotent where the table has a natural key, and `returning`
-names the rows that were really new, from which the day counters are raised.
+Python's interpreter lock. `on conflict` makes each of them idempotent where the table has a natural key, and
+`returning` names the rows that were really new, from which the day counters are raised.
 """
 
 from __future__ import annotations

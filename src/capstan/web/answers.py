@@ -35,8 +35,13 @@ def json_answer(value: Any, *, status: int = 200, headers: Mapping[str, str] | N
 def problem_answer(problem: Problem) -> Response:
     """The error envelope, with the retry headers that its facts call for (contract: public 4.1, 6; device 0.2)."""
     if problem.code == "not_found" and not problem.more:
-        return json_answer({"error": "not_found", "message": "Not found", "status": "KO"}, status=404)
-    envelope = {"error": problem.code, "message": problem.message, "moreInfo": problem.more, "status": "KO"}
+        return json_answer({"error": "not_found", "message": "Not found"}, status=404)
+    envelope: dict[str, Any] = {
+        "error": problem.code,
+        "message": problem.message,
+        "moreInfo": problem.more,
+        "status": "KO",
+    }
     if problem.code in APIKEY_CODES:
         envelope["supabaseError"] = problem.more.get("supabaseError")
     return json_answer(envelope, status=problem.status, headers=retry_headers(problem.more))

@@ -106,9 +106,7 @@ class CredentialResolver:
             return Identity(from_named, named)
         raise _unauthorized(_missing_or_wrong(authorization, style))
 
-    def _narrow(
-        self, session: ReadSession, identity: Identity, parent: KeyPrincipal, sub_key: str | None
-    ) -> Identity:
+    def _narrow(self, session: ReadSession, identity: Identity, parent: KeyPrincipal, sub_key: str | None) -> Identity:
         if sub_key is None:
             return identity
         if _SUB_KEY.fullmatch(sub_key) is None or int(sub_key) > _MAX_SUB_KEY:

@@ -1,0 +1,88 @@
+"""`POST /updates`: from bytes to the answer and what it leaves behind (contract: device 1)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+from capstan.updates.answers import NOT_SERVED, UNAVAILABLE, DeviceAnswer, refused
+from capstan.updates.body import Refusal
+from capstan.updates.check import UpdateCheck, parse_check
+from capstan.updates.decision import Decision, decide
+from capstan.updates.directory import Directory, Entry, RegistryUnavailableError
+from capstan.updates.enumeration import EnumerationGuard
+from capstan.updates.gate import LimitList, is_served
+from capstan.updates.manifest_body import ManifestBodies, ManifestBody, manifest_body
+from capstan.updates.recording import Recorder
+from capstan.updates.reply import ON_PREMISE_APP_SHORT, reply_body, wants_manifest
+from capstan.updates.snapshot import NO_STATE
+
+NOT_SERVED_SHORT = DeviceAnswer(429, ON_PREMISE_APP_SHORT)
+MANIFEST_CACHE_BYTES = 32 * 1024 * 1024
+
+
+class CheckHandler:
+    """Answers update checks. `limit` and `guard` are asked in the contract's order."""
+
+    def __init__(self, directory: Directory, recorder: Recorder, limit: LimitList, guard: EnumerationGuard) -> None:
+        self._directory = directory
+        self._recorder = recorder
+        self._limit = limit
+        self._guard = guard
+        self._bodies = ManifestBodies(MANIFEST_CACHE_BYTES)
+
+    async def answer(self, raw: bytes, origin: str, address: str | None, *, gzip: bool) -> DeviceAnswer:
+        """Answer one check; `gzip` says that the client takes it."""
+        check = parse_check(raw, self._limit)
+        if isinstance(check, Refusal):
+            return refused(check)
+        if self._guard.is_limited(address):
+            return NOT_SERVED_SHORT
+        try:
+            entry = self._directory.peek(check.app_id) or await self._directory.app(check.app_id)
+            if entry is None:
+                return NOT_SERVED_SHORT if self._guard.miss(address, check.app_id) else NOT_SERVED
+            return await self._served(check, entry, raw, origin, gzip=gzip)
+        except RegistryUnavailableError:
+            return UNAVAILABLE
+
+    async def explain(self, raw: bytes) -> Decision | DeviceAnswer:
+        """The decision that `answer` would come to, recording nothing; an answer where there is none to make."""
+        check = parse_check(raw)
+        if isinstance(check, Refusal):
+            return refused(check)
+        entry = await self._directory.app(check.app_id)
+        return NOT_SERVED if entry is None else await self._decide(check, entry)
+
+    async def _served(self, check: UpdateCheck, entry: Entry, raw: bytes, origin: str, *, gzip: bool) -> DeviceAnswer:
+        now_ms = time.time_ns() // 1_000_000
+        snapshot = entry.snapshot
+        if snapshot.plan.customer_id is not None and not is_served(snapshot, datetime.now(UTC).date()):
+            self._recorder.refused_by_plan(snapshot, check, now_ms)
+            return NOT_SERVED
+        decision = await self._decide(check, entry)
+        if wants_manifest(decision):
+            body = await self._manifest_body(decision, origin)
+            device_id = check.device_id
+            answer = DeviceAnswer(200, body.gzipped(device_id) if gzip else body.plain(device_id), gzip)
+        else:
+            answer = DeviceAnswer(200, reply_body(decision, origin))
+        self._recorder.check(decision, raw, now_ms)
+        return answer
+
+    async def _decide(self, check: UpdateCheck, entry: Entry) -> Decision:
+        state = NO_STATE
+        if entry.snapshot.has_device_state:
+            state = await self._directory.device_state(check.app_id, check.device_id)
+        return decide(entry.snapshot, state, check)
+
+    async def _manifest_body(self, decision: Decision, origin: str) -> ManifestBody:
+        body = self._bodies.find(decision, origin)
+        if body is None:
+            assert decision.bundle is not None
+            rows = await self._directory.manifest(decision.bundle.id)
+            # Compressing a large manifest takes tens of milliseconds, which other devices must not wait for.
+            body = await asyncio.to_thread(manifest_body, decision, origin, rows)
+            self._bodies.keep(decision, origin, body)
+        return body

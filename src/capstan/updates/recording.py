@@ -1,0 +1,201 @@
+"""From decisions and events to the rows they leave behind (contract: device 1.4, 2.4, 5; house: journey 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from capstan.telemetry.days import HOUR_MS, first_of_month, utc_day
+from capstan.telemetry.records import Batch, DeviceRow, EventRow, Usage
+from capstan.telemetry.seen import SeenTable
+from capstan.telemetry.writer import Telemetry
+from capstan.updates.check import UpdateCheck
+from capstan.updates.decision import Decision
+from capstan.updates.event import StatsEvent
+from capstan.updates.snapshot import AppSnapshot, Channel
+
+RUNNING_ACTIONS = frozenset(
+    {"set", "ping", "app_moved_to_foreground", "app_moved_to_background", "app_launch_start", "app_launch_ready"}
+)
+"""Events whose version is the one that the device runs; others may name one that is being fetched or has failed."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Recorder:
+    """Fills the telemetry batch. What an update check leaves may be dropped; what an event leaves never is."""
+
+    def __init__(self, telemetry: Telemetry, log_checks: Literal["hourly", "all"]) -> None:
+        self._telemetry = telemetry
+        self._keep_each = log_checks == "all"
+        self._seen = SeenTable()
+
+    def check(self, decision: Decision, raw: bytes, now_ms: int) -> None:
+        """Record one answered check. `raw` is its body: the same body and the same end mean nothing new."""
+        hour = now_ms // HOUR_MS
+        if self._keep_each or decision.is_update:
+            if self._telemetry.has_room():
+                self._seen.forget(hash(decision.check.device_id))
+                self._write_check(decision, now_ms, None)
+            return
+        device = hash(decision.check.device_id)
+        state = hash((raw, decision.outcome.rule, decision.target_name))
+        if self._seen.is_repeat(device, state, hour) or not self._telemetry.has_room():
+            return
+        owed = self._seen.remember(device, state, hour)
+        self._write_check(decision, now_ms, hour)
+        if owed is not None and decision.log is not None:
+            self._telemetry.batch.add_hourly(_check_row(decision, now_ms, *owed))
+
+    def refused_by_plan(self, snapshot: AppSnapshot, check: UpdateCheck, now_ms: int) -> None:
+        """A check of an app whose organization may not be served (contract: device 1.4 steps 3 and 8)."""
+        if not self._telemetry.has_room():
+            return
+        batch = self._telemetry.batch
+        batch.events.append(_log_row(check, "needPlanUpgrade", check.version_name, now_ms))
+        batch.add_device(_check_device(check, snapshot, check.version_name, None, now_ms))
+        self._telemetry.written_soon()
+
+    def _write_check(self, decision: Decision, now_ms: int, hour: int | None) -> None:
+        check, batch = decision.check, self._telemetry.batch
+        if decision.outcome.mau:
+            _add_seen(batch, check.app_id, check.device_id, check.platform, check.version_build, now_ms)
+        version = decision.device_version
+        if version is not None:
+            offered = version if decision.is_update else None
+            batch.add_device(_check_device(check, decision.snapshot, version, offered, now_ms))
+        if decision.log is not None:
+            row = _check_row(decision, now_ms, hour, 1)
+            if hour is None:
+                batch.events.append(row)
+            else:
+                batch.add_hourly(row)
+        self._telemetry.written_soon()
+
+    def seen(self, event: StatsEvent, now_ms: int) -> None:
+        """The device counts as active on this day."""
+        build = event.version_build or "builtin"
+        _add_seen(self._telemetry.batch, event.app_id, event.device_id, event.platform, build, now_ms)
+
+    def event(
+        self,
+        event: StatsEvent,
+        action: str,
+        version_name: str,
+        now_ms: int,
+        *,
+        usage: Usage | None = None,
+        usage_version: str | None = None,
+        channel: Channel | None = None,
+    ) -> None:
+        """Append to the event log; `usage` says what it counts as."""
+        metadata = _encode(event.metadata).decode() if event.metadata and action == event.action else None
+        self._telemetry.batch.events.append(
+            (
+                event.app_id,
+                event.device_id,
+                action,
+                version_name or "unknown",
+                metadata,
+                now_ms,
+                event.platform,
+                None,
+                event.plugin_version,
+                usage,
+                usage_version,
+                channel.id if channel is not None else None,
+                channel.name if channel is not None else None,
+                None,
+                1,
+            )
+        )
+
+    def device(self, event: StatsEvent, snapshot: AppSnapshot, now_ms: int) -> None:
+        """Write the device's row as this event describes it."""
+        self._seen.forget(hash(event.device_id))
+        self._telemetry.batch.add_device(
+            (
+                event.app_id,
+                event.device_id,
+                event.version_name,
+                event.version_name if event.action in RUNNING_ACTIONS else None,
+                None,
+                None,
+                event.platform,
+                event.plugin_version,
+                event.version_os,
+                event.version_build or "builtin",
+                event.custom_id or None if snapshot.allow_device_custom_id else None,
+                event.is_prod,
+                event.is_emulator,
+                event.install_source or None,
+                event.default_channel or None,
+                event.key_id or None,
+                None,
+                now_ms,
+                now_ms,
+                utc_day(now_ms),
+            )
+        )
+
+
+def _add_seen(batch: Batch, app_id: str, device_id: str, platform: str, build: str, now_ms: int) -> None:
+    day = utc_day(now_ms)
+    batch.seen.add((app_id, device_id, day, first_of_month(day), platform, build))
+
+
+def _check_row(decision: Decision, now_ms: int, hour: int | None, count: int) -> EventRow:
+    assert decision.log is not None
+    action, version_name = decision.log
+    row = _log_row(decision.check, action, version_name, now_ms)
+    if decision.counts_get:
+        return (*row[:9], "get", version_name, *row[11:])
+    return (*row[:13], hour, count)
+
+
+def _log_row(check: UpdateCheck, action: str, version_name: str, now_ms: int) -> EventRow:
+    return (
+        check.app_id,
+        check.device_id,
+        action,
+        version_name or "unknown",
+        None,
+        now_ms,
+        check.platform,
+        None,
+        check.plugin_version,
+        None,
+        None,
+        None,
+        None,
+        None,
+        1,
+    )
+
+
+def _check_device(
+    check: UpdateCheck, snapshot: AppSnapshot, version_name: str, offered: str | None, now_ms: int
+) -> DeviceRow:
+    return (
+        check.app_id,
+        check.device_id,
+        version_name,
+        check.version_name,
+        offered,
+        now_ms if offered is not None else None,
+        check.platform,
+        check.plugin_version,
+        check.version_os,
+        check.version_build,
+        check.custom_id or None if snapshot.allow_device_custom_id else None,
+        check.is_prod,
+        check.is_emulator,
+        check.install_source or None,
+        check.default_channel or None,
+        check.key_id or None,
+        None,
+        now_ms,
+        now_ms,
+        utc_day(now_ms),
+    )
