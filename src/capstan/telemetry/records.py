@@ -1,7 +1,7 @@
 """The rows that device traffic leaves behind, and the batch that gathers them between two commits.
 
-Rows are plain tuples in the order of their `…_COLUMNS`: they are made once for every answer and go to the database in
-one JSON parameter for each table, so nothing is spent on turning them into anything else.
+Rows are plain tuples in the order of their `…_COLUMNS`: they are made once for every answer and go to the database as they
+are, so nothing is spent on turning them into anything else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ DEVICE_COLUMNS = (
 KEPT_WHEN_ABSENT = frozenset(
     {"running_version", "offered_version", "offered_at", "custom_id", "install_source", "country_code"}
 )
-"""A null in one of these columns means "not said", and the stored value stays (contract: device 2.5, 5.1)."""
+"""Null or empty text in one of these means "not said", and the stored value stays (contract: device 2.5, 5.1)."""
 
 EVENT_COLUMNS = (
     "app_id",
@@ -68,7 +68,7 @@ _CREATED_AT = DEVICE_COLUMNS.index("created_at")
 
 def merge_device(earlier: DeviceRow, later: DeviceRow) -> DeviceRow:
     """One row that says what two rows of the same device say one after the other."""
-    merged = [old if kept and new is None else new for old, new, kept in zip(earlier, later, _KEPT, strict=True)]
+    merged = [old if kept and not new else new for old, new, kept in zip(earlier, later, _KEPT, strict=True)]
     merged[_CREATED_AT] = earlier[_CREATED_AT]
     return tuple(merged)
 

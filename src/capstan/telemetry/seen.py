@@ -1,6 +1,6 @@
 """What this process wrote last for each device, as fingerprints: so that the same again need not be written.
 
-A fixed table: it holds no truth, forgets whatever does not fit, and starts empty. One slot a device, so a device that
+A fixed table: it forgets whatever does not fit, starts empty, and is emptied when a batch could not be committed. One slot a device, so a device that
 changed back is seen to have changed. Repeats within an hour are counted and handed back with the next hour's contact.
 """
 
@@ -15,10 +15,11 @@ _MOST_REPEATS = 0xFFFF
 
 
 class SeenTable:
-    """2,097,152 slots: 16 MB of 64-bit fingerprints, with an hour and a count beside each."""
+    """2,097,152 slots: 16 MB of 64-bit fingerprints, with a day, an hour and a count beside each."""
 
     def __init__(self) -> None:
         self._fingerprints = array("Q", bytes(8 * SLOTS))
+        self._days = array("I", bytes(4 * SLOTS))
         self._hours = array("I", bytes(4 * SLOTS))
         self._repeats = array("H", bytes(2 * SLOTS))
 
@@ -48,3 +49,12 @@ class SeenTable:
         self._fingerprints[slot] = 0
         self._hours[slot] = 0
         self._repeats[slot] = 0
+
+    def is_active(self, device: int, day: int) -> bool:
+        """Whether this day's first-seen rows of this device (both hashes) are known to be written; notes it if not."""
+        slot = device & _MASK
+        mark = day & 0xFFFFFFFF
+        if self._days[slot] == mark:
+            return True
+        self._days[slot] = mark
+        return False

@@ -10,7 +10,8 @@ import fcntl
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +21,29 @@ import psycopg
 from capstan.db.engine import prepare_sqlite
 from capstan.telemetry.days import utc_day
 from capstan.telemetry.records import USAGES, Batch
-from capstan.telemetry.statements import Statements, statements
+from capstan.telemetry.statements import (
+    DEVICES,
+    EVENTS,
+    FIRST_OF_DAY,
+    FIRST_OF_MONTH,
+    HOURLY_EVENTS,
+    RAISE_MAU,
+    RAISE_NATIVE,
+    RAISE_VERSIONS,
+    Insert,
+    for_postgresql,
+    for_sqlite,
+)
 
-_CHECKPOINT_PAGES = 2_000
+Row = tuple[Any, ...]
+Run = Callable[[Insert, Sequence[Row]], list[Row]]
+"""Inserts the rows and gives what the statement returns."""
+
+_CHECKPOINT_RECORDS = 10_000
+_ROWS_AT_ONCE = 64
+_CACHE_KIB = 16_384
+
 _encode = msgspec.json.Encoder().encode
-
-Run = Callable[[str, bytes], list[tuple[Any, ...]]]
-"""Executes one statement with its JSON rows and gives what it returns."""
 
 
 class Sink(Protocol):
@@ -48,7 +65,7 @@ class SqliteSink:
         self._path = path
         self._lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._connection: sqlite3.Connection | None = None
-        self._statements = statements("sqlite")
+        self._since_checkpoint = 0
 
     def store(self, batch: Batch) -> None:
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -56,7 +73,7 @@ class SqliteSink:
             connection = self._open()
             connection.execute("begin immediate")
             try:
-                _store(self._statements, batch, lambda sql, rows: connection.execute(sql, (rows,)).fetchall())
+                _store(batch, lambda insert, rows: _run_sqlite(connection, insert, rows))
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
@@ -64,10 +81,11 @@ class SqliteSink:
                 raise
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
+        self._since_checkpoint += len(batch)
 
     def rest(self) -> None:
-        wal = Path(f"{self._path}-wal")
-        if self._connection is not None and wal.exists() and wal.stat().st_size > _CHECKPOINT_PAGES * 4096:
+        if self._since_checkpoint >= _CHECKPOINT_RECORDS and self._connection is not None:
+            self._since_checkpoint = 0
             self._connection.execute("pragma wal_checkpoint(passive)").fetchall()
 
     def close(self) -> None:
@@ -80,6 +98,7 @@ class SqliteSink:
             connection = sqlite3.connect(self._path, check_same_thread=False)
             prepare_sqlite(connection)
             connection.execute("pragma wal_autocheckpoint = 0")
+            connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
             self._connection = connection
         return self._connection
 
@@ -90,18 +109,17 @@ class PostgresSink:
     def __init__(self, conninfo: str) -> None:
         self._conninfo = conninfo
         self._connection: psycopg.Connection | None = None
-        self._statements = statements("postgresql")
 
     def store(self, batch: Batch) -> None:
         connection = self._open()
         try:
             with connection.transaction(), connection.cursor() as cursor:
 
-                def run(sql: str, rows: bytes) -> list[tuple[Any, ...]]:
-                    cursor.execute(sql.encode(), (rows.decode(),))
+                def run(insert: Insert, rows: Sequence[Row]) -> list[Row]:
+                    cursor.execute(for_postgresql(insert).encode(), (_encode(rows).decode(),))
                     return cursor.fetchall() if cursor.description else []
 
-                _store(self._statements, batch, run)
+                _store(batch, run)
         except psycopg.OperationalError:
             self.close()
             raise
@@ -122,38 +140,55 @@ class PostgresSink:
         return self._connection
 
 
-def _store(sql: Statements, batch: Batch, run: Run) -> None:
+def _run_sqlite(connection: sqlite3.Connection, insert: Insert, rows: Sequence[Row]) -> list[Row]:
+    """Full chunks, then the rest in powers of two: few distinct statements, so each stays prepared."""
+    returned: list[Row] = []
+    start = 0
+    size = _ROWS_AT_ONCE
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        chunk = rows[start : start + size]
+        cursor = connection.execute(for_sqlite(insert, size), tuple(chain.from_iterable(chunk)))
+        if cursor.description is not None:
+            returned += cursor.fetchall()
+        start += size
+    return returned
+
+
+def _store(batch: Batch, run: Run) -> None:
     if batch.devices:
-        run(sql.devices, _rows(batch.devices[key] for key in sorted(batch.devices)))
+        run(DEVICES, [batch.devices[key] for key in sorted(batch.devices)])
     if batch.events:
-        run(sql.events, _encode(batch.events))
+        run(EVENTS, batch.events)
     if batch.hourly:
-        run(sql.hourly, _rows(batch.hourly[key] for key in sorted(batch.hourly)))
+        run(HOURLY_EVENTS, [batch.hourly[key] for key in sorted(batch.hourly)])
     if batch.seen:
-        rows = _encode(sorted(batch.seen))
-        _raise(sql.raise_mau, run(sql.months, rows), run)
-        _raise(sql.raise_native, run(sql.days, rows), run)
+        _store_seen(batch, run)
     versions = _usage_rows(batch)
     if versions:
-        run(sql.raise_versions, _encode(versions))
+        run(RAISE_VERSIONS, versions)
 
 
-def _rows(rows: Iterable[tuple[Any, ...]]) -> bytes:
-    return _encode(list(rows))
+def _store_seen(batch: Batch, run: Run) -> None:
+    seen = sorted(batch.seen)
+    months = run(FIRST_OF_MONTH, [(app, month, device, day) for app, device, day, month, _, _ in seen])
+    _raise(RAISE_MAU, months, run)
+    days = run(FIRST_OF_DAY, [(app, day, device, platform, build) for app, device, day, _, platform, build in seen])
+    _raise(RAISE_NATIVE, days, run)
 
 
-def _raise(statement: str, new_rows: list[tuple[Any, ...]], run: Run) -> None:
+def _raise(insert: Insert, new_rows: list[Row], run: Run) -> None:
     if new_rows:
         counts = Counter(tuple(str(value) for value in row) for row in new_rows)
-        run(statement, _encode([(*key, count) for key, count in sorted(counts.items())]))
+        run(insert, [(*key, count) for key, count in sorted(counts.items())])
 
 
-def _usage_rows(batch: Batch) -> list[tuple[Any, ...]]:
+def _usage_rows(batch: Batch) -> list[Row]:
     counts: dict[tuple[str, str, str], list[int]] = {}
     for row in batch.events:
         usage = row[9]
         if usage is not None:
-            day = utc_day(row[5])
-            counters = counts.setdefault((row[0], day, row[10]), [0] * len(USAGES))
+            counters = counts.setdefault((row[0], utc_day(row[5]), row[10]), [0] * len(USAGES))
             counters[USAGES.index(usage)] += 1
     return [(*key, *counters) for key, counters in sorted(counts.items())]

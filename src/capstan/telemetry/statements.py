@@ -1,25 +1,19 @@
-"""The few statements that store a batch, written once for both dialects.
+"""The few statements that store a batch: what they say, once for both dialects, and how each dialect takes many rows.
 
-Every statement takes one JSON array of rows as its only parameter: any number of rows is one execution, done outside
-Python's interpreter lock. `on conflict` makes each of them idempotent where the table has a natural key, and
+Rows go in by the hundred with one execution, done outside Python's interpreter lock: SQLite takes them as bound values,
+PostgreSQL as one JSON array. `on conflict` makes each statement idempotent where its table has a natural key, and
 `returning` names the rows that were really new, from which the day counters are raised.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
-from sqlalchemy import BigInteger, Boolean, Date, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Date, Integer
 
-from capstan.telemetry.records import (
-    DEVICE_COLUMNS,
-    EVENT_COLUMNS,
-    KEPT_WHEN_ABSENT,
-    SEEN_COLUMNS,
-    USAGES,
-)
-from capstan.telemetry.tables import devices, events
+from capstan.telemetry.records import DEVICE_COLUMNS, EVENT_COLUMNS, KEPT_WHEN_ABSENT, USAGES
+from capstan.telemetry.tables import telemetry
 
 _COMPARED = (
     "version_name",
@@ -37,127 +31,89 @@ _COMPARED = (
     "key_id",
     "country_code",
 )
-_NOT_NULL_TEXT = frozenset({"custom_id"})
 
 
 @dataclass(frozen=True)
-class Statements:
-    """SQL text for one dialect; each has a single placeholder for the JSON rows."""
+class Insert:
+    """An insert of many rows. `tail` says what happens on a conflict and what is returned."""
 
-    devices: str
-    events: str
-    hourly: str
-    months: str
-    days: str
-    raise_mau: str
-    raise_native: str
-    raise_versions: str
+    table: str
+    columns: tuple[str, ...]
+    tail: str = ""
 
-
-def statements(dialect: str) -> Statements:
-    """The statements for "sqlite" or "postgresql"."""
-    source = _Source(dialect)
-    return Statements(
-        devices=_upsert_devices(source),
-        events=_insert_events(source),
-        hourly=_insert_events(source) + _RAISE_HOURLY,
-        months=_insert_first_seen(
-            source,
-            "monthly_devices (app_id, month, device_id, first_day)",
-            ("app_id", "month", "device_id", "date"),
-            returning="app_id, first_day",
-        ),
-        days=_insert_first_seen(
-            source,
-            "device_days (app_id, date, device_id, platform, version_build)",
-            ("app_id", "date", "device_id", "platform", "version_build"),
-            returning="app_id, date, platform, version_build",
-        ),
-        raise_mau=_raise(source, "daily_mau", ("app_id", "date"), ("mau",)),
-        raise_native=_raise(source, "daily_native", ("app_id", "date", "platform", "version_build"), ("devices",)),
-        raise_versions=_raise(source, "daily_version", ("app_id", "date", "version_name"), USAGES),
-    )
+    @property
+    def head(self) -> str:
+        names = ", ".join(f'"{name}"' for name in self.columns)
+        return f"insert into {self.table} ({names})"
 
 
-class _Source:
-    """How a dialect reads JSON rows: the `from` clause and one typed column."""
-
-    def __init__(self, dialect: str) -> None:
-        self.is_postgresql = dialect == "postgresql"
-        if self.is_postgresql:
-            self.rows = "json_array_elements(cast(%s as json)) as source(value)"
-        else:
-            self.rows = "json_each(?) as source"
-
-    def column(self, index: int, sql_type: str = "text") -> str:
-        plain = f"value ->> {index}"
-        return f"cast({plain} as {sql_type})" if self.is_postgresql else plain
-
-    def typed(self, index: int, table: Table, name: str) -> str:
-        kind = table.c[name].type
-        if isinstance(kind, Boolean):
-            return self.column(index, "boolean")
-        if isinstance(kind, Date):
-            return self.column(index, "date")
-        if isinstance(kind, BigInteger | Integer):
-            return self.column(index, "bigint")
-        return self.column(index)
+@lru_cache(maxsize=256)
+def for_sqlite(insert: Insert, rows: int) -> str:
+    """The statement for exactly this many rows of bound values."""
+    places = f"({', '.join('?' * len(insert.columns))})"
+    return f"{insert.head} values {', '.join([places] * rows)} {insert.tail}"
 
 
-def _upsert_devices(source: _Source) -> str:
-    def value(index: int, name: str) -> str:
-        column = source.typed(index, devices, name)
-        return f"coalesce({column}, '')" if name in _NOT_NULL_TEXT else column
+@lru_cache(maxsize=32)
+def for_postgresql(insert: Insert) -> str:
+    """The statement for any number of rows in one JSON parameter."""
+    values = ", ".join(f"cast(value ->> {index} as {_sql_type(insert, index)})" for index in range(len(insert.columns)))
+    return f"{insert.head} select {values} from json_array_elements(cast(%s as json)) as source(value) {insert.tail}"
 
-    values = ", ".join(value(index, name) for index, name in enumerate(DEVICE_COLUMNS))
+
+def _sql_type(insert: Insert, index: int) -> str:
+    kind = telemetry.tables[insert.table].c[insert.columns[index]].type
+    if isinstance(kind, Boolean):
+        return "boolean"
+    if isinstance(kind, Date):
+        return "date"
+    return "bigint" if isinstance(kind, BigInteger | Integer) else "text"
+
+
+def _device_tail() -> str:
     news = {name: _new_value(name) for name in DEVICE_COLUMNS}
-    changed = " or ".join(f"{news[name]} is distinct from devices.{name}" for name in _COMPARED)
+    new_row = ", ".join(news[name] for name in _COMPARED)
+    old_row = ", ".join(f"devices.{name}" for name in _COMPARED)
+    changed = f"({new_row}) is distinct from ({old_row})"
     assigned = ", ".join(f"{name} = {news[name]}" for name in (*_COMPARED, "offered_at", "last_seen_on"))
     return (
-        f"insert into devices ({', '.join(DEVICE_COLUMNS)}) select {values} from {source.rows} where true"
-        f" on conflict (app_id, device_id) do update set {assigned},"
+        f"on conflict (app_id, device_id) do update set {assigned},"
         f" updated_at = case when {changed} then excluded.updated_at else devices.updated_at end"
         f" where {changed} or excluded.last_seen_on is distinct from devices.last_seen_on"
     )
 
 
 def _new_value(name: str) -> str:
-    if name in _NOT_NULL_TEXT:
-        return f"coalesce(nullif(excluded.{name}, ''), devices.{name})"
+    if name == "custom_id":
+        return "coalesce(nullif(excluded.custom_id, ''), devices.custom_id)"
     if name in KEPT_WHEN_ABSENT:
         return f"coalesce(excluded.{name}, devices.{name})"
     return f"excluded.{name}"
 
 
-def _insert_events(source: _Source) -> str:
-    values = ", ".join(source.typed(index, events, name) for index, name in enumerate(EVENT_COLUMNS))
-    return f"insert into events ({', '.join(EVENT_COLUMNS)}) select {values} from {source.rows} where true"
-
-
-_RAISE_HOURLY = (
-    " on conflict (app_id, device_id, action, version_name, hour) where hour is not null"
-    " do update set count = events.count + excluded.count"
-)
-
-
-def _insert_first_seen(source: _Source, target: str, names: Sequence[str], *, returning: str) -> str:
-    columns = ", ".join(
-        source.column(SEEN_COLUMNS.index(name), "date" if name in ("date", "month") else "text") for name in names
-    )
-    return (
-        f"insert into {target} select distinct {columns} from {source.rows} where true"
-        f" on conflict do nothing returning {returning}"
-    )
-
-
-def _raise(source: _Source, table: str, keys: Sequence[str], counters: Sequence[str]) -> str:
-    columns = [
-        *(source.column(index, "date" if name == "date" else "text") for index, name in enumerate(keys)),
-        *(source.column(len(keys) + index, "bigint") for index in range(len(counters))),
-    ]
+def _raise(table: str, keys: tuple[str, ...], counters: tuple[str, ...]) -> Insert:
     raised = ", ".join(f'"{name}" = {table}."{name}" + excluded."{name}"' for name in counters)
-    names = ", ".join(f'"{name}"' for name in (*keys, *counters))
-    return (
-        f"insert into {table} ({names}) select {', '.join(columns)} from {source.rows} where true"
-        f" on conflict ({', '.join(keys)}) do update set {raised}"
-    )
+    return Insert(table, (*keys, *counters), f"on conflict ({', '.join(keys)}) do update set {raised}")
+
+
+DEVICES = Insert("devices", DEVICE_COLUMNS, _device_tail())
+EVENTS = Insert("events", EVENT_COLUMNS)
+HOURLY_EVENTS = Insert(
+    "events",
+    EVENT_COLUMNS,
+    "on conflict (app_id, device_id, action, version_name, hour) where hour is not null"
+    " do update set count = events.count + excluded.count",
+)
+FIRST_OF_MONTH = Insert(
+    "monthly_devices",
+    ("app_id", "month", "device_id", "first_day"),
+    "on conflict do nothing returning app_id, first_day",
+)
+FIRST_OF_DAY = Insert(
+    "device_days",
+    ("app_id", "date", "device_id", "platform", "version_build"),
+    "on conflict do nothing returning app_id, date, platform, version_build",
+)
+RAISE_MAU = _raise("daily_mau", ("app_id", "date"), ("mau",))
+RAISE_NATIVE = _raise("daily_native", ("app_id", "date", "platform", "version_build"), ("devices",))
+RAISE_VERSIONS = _raise("daily_version", ("app_id", "date", "version_name"), USAGES)

@@ -32,6 +32,8 @@ class Telemetry(Protocol):
     """What the device plane needs of telemetry."""
 
     batch: Batch
+    failures: int
+    """Batches that could not be committed; when it moves, nothing may be taken for written any more."""
 
     def has_room(self) -> bool: ...
 
@@ -46,6 +48,7 @@ class Writer:
     def __init__(self, sink: Sink) -> None:
         self.batch = Batch()
         self.dropped = 0
+        self.failures = 0
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._waiters: list[asyncio.Future[None]] = []
@@ -123,6 +126,7 @@ class Writer:
     def _committed(self, size: int, failure: Exception | None) -> None:
         if failure is not None:
             self.dropped += size
+            self.failures += 1
             if not self._failing:
                 log.error("telemetry cannot be written", error=str(failure), records=size)
         elif self._failing:

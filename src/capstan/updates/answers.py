@@ -51,7 +51,7 @@ def refused(refusal: Refusal) -> DeviceAnswer:
 
 async def send_answer(send: Send, answer: DeviceAnswer, allowed_origin: bytes | None, *, head: bool = False) -> None:
     """Send an answer; `allowed_origin` is echoed to a browser page that may read it."""
-    headers = [_JSON, (b"content-length", str(len(answer.body)).encode()), _VARY]
+    headers = [_JSON, (b"content-length", b"%d" % len(answer.body)), _VARY]
     if answer.gzipped:
         headers.append(_GZIP)
     if answer.status == 429 or answer.status == 503:

@@ -16,6 +16,7 @@ from capstan.updates.gate import LimitList, is_served
 from capstan.updates.manifest_body import ManifestBodies, ManifestBody, manifest_body
 from capstan.updates.recording import Recorder
 from capstan.updates.reply import ON_PREMISE_APP_SHORT, reply_body, wants_manifest
+from capstan.updates.request import DeviceRequest
 from capstan.updates.snapshot import NO_STATE
 
 NOT_SERVED_SHORT = DeviceAnswer(429, ON_PREMISE_APP_SHORT)
@@ -32,18 +33,35 @@ class CheckHandler:
         self._guard = guard
         self._bodies = ManifestBodies(MANIFEST_CACHE_BYTES)
 
-    async def answer(self, raw: bytes, origin: str, address: str | None, *, gzip: bool) -> DeviceAnswer:
-        """Answer one check; `gzip` says that the client takes it."""
+    def answer_now(self, raw: bytes, request: DeviceRequest) -> DeviceAnswer | UpdateCheck:
+        """Answer a check that needs nothing but memory; any other is handed back, read, for `answer`."""
         check = parse_check(raw, self._limit)
         if isinstance(check, Refusal):
             return refused(check)
-        if self._guard.is_limited(address):
+        if self._guard.is_active and self._guard.is_limited(request.address):
             return NOT_SERVED_SHORT
+        entry = self._directory.peek(check.app_id)
+        if entry is None or entry.snapshot.has_device_state or entry.snapshot.plan.customer_id is not None:
+            return check
+        decision = decide(entry.snapshot, NO_STATE, check)
+        if wants_manifest(decision):
+            body = self._bodies.find(decision, request.origin)
+            if body is None:
+                return check
+            answer = _manifest_answer(body, check, request)
+        else:
+            answer = DeviceAnswer(200, reply_body(decision, request.origin if decision.is_update else ""))
+        self._recorder.check(decision, raw, time.time_ns() // 1_000_000)
+        return answer
+
+    async def answer(self, check: UpdateCheck, raw: bytes, request: DeviceRequest) -> DeviceAnswer:
+        """Answer a check that may have to wait for the registry."""
         try:
-            entry = self._directory.peek(check.app_id) or await self._directory.app(check.app_id)
+            entry = await self._directory.app(check.app_id)
             if entry is None:
-                return NOT_SERVED_SHORT if self._guard.miss(address, check.app_id) else NOT_SERVED
-            return await self._served(check, entry, raw, origin, gzip=gzip)
+                is_limited = self._guard.miss(request.address, check.app_id)
+                return NOT_SERVED_SHORT if is_limited else NOT_SERVED
+            return await self._served(check, entry, raw, request)
         except RegistryUnavailableError:
             return UNAVAILABLE
 
@@ -55,19 +73,16 @@ class CheckHandler:
         entry = await self._directory.app(check.app_id)
         return NOT_SERVED if entry is None else await self._decide(check, entry)
 
-    async def _served(self, check: UpdateCheck, entry: Entry, raw: bytes, origin: str, *, gzip: bool) -> DeviceAnswer:
+    async def _served(self, check: UpdateCheck, entry: Entry, raw: bytes, request: DeviceRequest) -> DeviceAnswer:
         now_ms = time.time_ns() // 1_000_000
-        snapshot = entry.snapshot
-        if snapshot.plan.customer_id is not None and not is_served(snapshot, datetime.now(UTC).date()):
-            self._recorder.refused_by_plan(snapshot, check, now_ms)
+        if not is_served(entry.snapshot, datetime.now(UTC).date()):
+            self._recorder.refused_by_plan(entry.snapshot, check, now_ms)
             return NOT_SERVED
         decision = await self._decide(check, entry)
         if wants_manifest(decision):
-            body = await self._manifest_body(decision, origin)
-            device_id = check.device_id
-            answer = DeviceAnswer(200, body.gzipped(device_id) if gzip else body.plain(device_id), gzip)
+            answer = _manifest_answer(await self._manifest_body(decision, request.origin), check, request)
         else:
-            answer = DeviceAnswer(200, reply_body(decision, origin))
+            answer = DeviceAnswer(200, reply_body(decision, request.origin))
         self._recorder.check(decision, raw, now_ms)
         return answer
 
@@ -86,3 +101,9 @@ class CheckHandler:
             body = await asyncio.to_thread(manifest_body, decision, origin, rows)
             self._bodies.keep(decision, origin, body)
         return body
+
+
+def _manifest_answer(body: ManifestBody, check: UpdateCheck, request: DeviceRequest) -> DeviceAnswer:
+    if request.takes_gzip:
+        return DeviceAnswer(200, body.gzipped(check.device_id), True)
+    return DeviceAnswer(200, body.plain(check.device_id))

@@ -24,9 +24,14 @@ class EnumerationGuard:
         self._misses: OrderedDict[str, dict[int, float]] = OrderedDict()
         self._limited_until: OrderedDict[str, float] = OrderedDict()
 
+    @property
+    def is_active(self) -> bool:
+        """Whether any address is, or was lately, limited."""
+        return bool(self._limited_until)
+
     def is_limited(self, address: str | None) -> bool:
         """Whether this address gets the short refusal, whatever it asks for."""
-        if address is None or not self._limited_until:
+        if address is None:
             return False
         return self._limited_until.get(address, 0.0) > self._clock()
 

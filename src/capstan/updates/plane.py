@@ -5,9 +5,6 @@ A request's way is short on purpose: an update check of a loaded app awaits noth
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import structlog
 
 from capstan.updates import answers
@@ -15,6 +12,7 @@ from capstan.updates.answers import DeviceAnswer, Receive, Scope, Send, send_ans
 from capstan.updates.checks import CheckHandler
 from capstan.updates.liveness import KO, ok_answer
 from capstan.updates.nulls import ESCAPED_NULL, without_nulls
+from capstan.updates.request import DeviceRequest
 from capstan.updates.stats import StatsHandler
 from capstan.web.client import ClientAddresses, is_allowed_origin
 from capstan.web.origin import Origins
@@ -51,18 +49,16 @@ class DevicePlane:
         return _route(path) is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+        request = DeviceRequest(scope, self._addresses, self._origins)
         method = scope["method"]
         try:
-            answer = await self._answer(_route(scope["path"]) or "", method, scope, headers, receive)
+            answer = await self._answer(_route(scope["path"]) or "", method, request, receive)
         except Exception:
             log.exception("request failed", path=scope["path"])
             answer = answers.FAILED
-        await send_answer(send, answer, self._allowed_origin(headers), head=method == "HEAD")
+        await send_answer(send, answer, self._allowed_origin(request), head=method == "HEAD")
 
-    async def _answer(
-        self, route: str, method: str, scope: Scope, headers: Mapping[bytes, bytes], receive: Receive
-    ) -> DeviceAnswer:
+    async def _answer(self, route: str, method: str, request: DeviceRequest, receive: Receive) -> DeviceAnswer:
         if method == "POST" and route in ("/updates", "/stats"):
             raw = await _body(receive, self._max_body_bytes)
             if raw is None:
@@ -71,37 +67,21 @@ class DevicePlane:
                 raw = without_nulls(raw)
             if route == "/stats":
                 return await self._stats.answer(raw)
-            takes_gzip = b"gzip" in headers.get(b"accept-encoding", b"")
-            return await self._checks.answer(
-                raw, self._origins.of(scope), self._address(scope, headers), gzip=takes_gzip
-            )
+            answer = self._checks.answer_now(raw, request)
+            if isinstance(answer, DeviceAnswer):
+                return answer
+            return await self._checks.answer(answer, raw, request)
         if route == "/ko":
             return KO if method == "POST" else answers.NOT_FOUND
         if method in ("GET", "HEAD") or (method == "POST" and route == "/ok"):
-            return ok_answer(headers.get(b"capgo_api")) if route == "/ok" else answers.OK
+            return ok_answer(request.header(b"capgo_api")) if route == "/ok" else answers.OK
         return answers.NOT_FOUND
 
-    def _address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str | None:
-        client = scope.get("client")
-        return self._addresses.of(client[0] if client else None, _TextHeaders(headers))
-
-    def _allowed_origin(self, headers: Mapping[bytes, bytes]) -> bytes | None:
-        origin = headers.get(b"origin")
+    def _allowed_origin(self, request: DeviceRequest) -> bytes | None:
+        origin = request.header(b"origin")
         if origin is None or not is_allowed_origin(origin.decode("latin-1"), self._cors_origins):
             return None
         return origin
-
-
-class _TextHeaders(dict[str, str]):
-    """Headers looked up by text; made of the few that are asked for, so that the rest costs nothing."""
-
-    def __init__(self, headers: Mapping[bytes, bytes]) -> None:
-        super().__init__()
-        self._headers = headers
-
-    def get(self, name: str, default: Any = None) -> Any:
-        value = self._headers.get(name.encode())
-        return default if value is None else value.decode("latin-1")
 
 
 def _route(path: str) -> str | None:

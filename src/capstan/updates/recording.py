@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from capstan.telemetry.days import HOUR_MS, first_of_month, utc_day
-from capstan.telemetry.records import Batch, DeviceRow, EventRow, Usage
+from capstan.telemetry.records import DeviceRow, EventRow, Usage
 from capstan.telemetry.seen import SeenTable
 from capstan.telemetry.writer import Telemetry
 from capstan.updates.check import UpdateCheck
@@ -29,7 +29,15 @@ class Recorder:
     def __init__(self, telemetry: Telemetry, log_checks: Literal["hourly", "all"]) -> None:
         self._telemetry = telemetry
         self._keep_each = log_checks == "all"
-        self._seen = SeenTable()
+        self._written = SeenTable()
+        self._failures = telemetry.failures
+
+    @property
+    def _seen(self) -> SeenTable:
+        if self._failures != self._telemetry.failures:
+            self._failures = self._telemetry.failures
+            self._written = SeenTable()
+        return self._written
 
     def check(self, decision: Decision, raw: bytes, now_ms: int) -> None:
         """Record one answered check. `raw` is its body: the same body and the same end mean nothing new."""
@@ -60,7 +68,9 @@ class Recorder:
     def _write_check(self, decision: Decision, now_ms: int, hour: int | None) -> None:
         check, batch = decision.check, self._telemetry.batch
         if decision.outcome.mau:
-            _add_seen(batch, check.app_id, check.device_id, check.platform, check.version_build, now_ms)
+            self._add_seen(
+                check.app_id, check.device_id, check.platform, check.version_build, now_ms, hash(check.device_id)
+            )
         version = decision.device_version
         if version is not None:
             offered = version if decision.is_update else None
@@ -76,7 +86,12 @@ class Recorder:
     def seen(self, event: StatsEvent, now_ms: int) -> None:
         """The device counts as active on this day."""
         build = event.version_build or "builtin"
-        _add_seen(self._telemetry.batch, event.app_id, event.device_id, event.platform, build, now_ms)
+        self._add_seen(event.app_id, event.device_id, event.platform, build, now_ms, hash(event.device_id))
+
+    def _add_seen(self, app_id: str, device_id: str, platform: str, build: str, now_ms: int, device: int) -> None:
+        day = utc_day(now_ms)
+        if not self._seen.is_active(device, hash((app_id, day, platform, build))):
+            self._telemetry.batch.seen.add((app_id, device_id, day, first_of_month(day), platform, build))
 
     def event(
         self,
@@ -126,7 +141,7 @@ class Recorder:
                 event.plugin_version,
                 event.version_os,
                 event.version_build or "builtin",
-                event.custom_id or None if snapshot.allow_device_custom_id else None,
+                event.custom_id if snapshot.allow_device_custom_id else "",
                 event.is_prod,
                 event.is_emulator,
                 event.install_source or None,
@@ -138,11 +153,6 @@ class Recorder:
                 utc_day(now_ms),
             )
         )
-
-
-def _add_seen(batch: Batch, app_id: str, device_id: str, platform: str, build: str, now_ms: int) -> None:
-    day = utc_day(now_ms)
-    batch.seen.add((app_id, device_id, day, first_of_month(day), platform, build))
 
 
 def _check_row(decision: Decision, now_ms: int, hour: int | None, count: int) -> EventRow:
@@ -188,7 +198,7 @@ def _check_device(
         check.plugin_version,
         check.version_os,
         check.version_build,
-        check.custom_id or None if snapshot.allow_device_custom_id else None,
+        check.custom_id if snapshot.allow_device_custom_id else "",
         check.is_prod,
         check.is_emulator,
         check.install_source or None,

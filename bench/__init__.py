@@ -1,0 +1,1 @@
+"""Measures the budgets of the house: ratios within one run, never a timed test. `make bench`."""
