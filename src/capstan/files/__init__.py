@@ -1,0 +1,1 @@
+"""Bundles as files: where they are kept, how they come in, and how devices get them back."""

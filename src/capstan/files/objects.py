@@ -1,0 +1,303 @@
+"""The object store: wire keys in, bytes out, the same on a folder, S3, Google Cloud and Azure.
+
+What it promises: an object is whole or absent, never half; when a write returns, the object survives a power cut; a
+missing object is `ObjectMissing`, a store that does not answer is `StoreUnavailable`, and no other error of a backend
+gets out of reads and writes. Objects are meant to be written once; a reader that meets a replaced object fails
+instead of mixing two.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncGenerator, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+import obstore
+import structlog
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, LocalStore, from_url
+
+from capstan.errors import Problem
+from capstan.files.keys import object_name
+from capstan.files.landing import STAGING, CloudLanding, Landing, LocalLanding, sweep_staging
+
+log = structlog.get_logger(__name__)
+
+WINDOW = 1 << 20
+"""Bytes fetched at once by readers: what one download costs in memory, however slow its client."""
+
+_LOOKS_AT_ONCE = 16
+# A device waits ten seconds for an answer (contract: device 7.1): rather a 503 in time than a success too late.
+_RETRIES: Any = {
+    "max_retries": 3,
+    "retry_timeout": timedelta(seconds=20),
+    "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=2), "base": 2},
+}
+
+
+class ObjectMissing(Problem):
+    """There is no object under this key: 404 `not_found`."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__("not_found", "Not found", status=404)
+        self.key = key
+
+
+class StoreUnavailable(Problem):
+    """The store does not answer, or answers with an error of its own: 503 `upstream_unavailable`."""
+
+    def __init__(self) -> None:
+        super().__init__("upstream_unavailable", "File storage temporarily unavailable", status=503)
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """Size in bytes, the store's entity tag as it gives it (usually in double quotes), time of the last write (UTC)."""
+
+    size: int
+    etag: str | None
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NamedObject:
+    """An object as a listing shows it: by its stored name, for wire keys cannot be told from names."""
+
+    name: str
+    info: ObjectInfo
+
+
+class S3Options(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an S3 store needs beside its URL. Absent ones are found as AWS clients do, in `AWS_…` variables."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = None
+    allow_http: bool = False
+
+    def __repr__(self) -> str:
+        return f"S3Options(endpoint={self.endpoint!r}, region={self.region!r})"
+
+
+class LocalFolder:
+    """How objects land in a folder of this machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.absolute()
+        self.backend = LocalStore(self.folder, mkdir=True)
+
+    def landing(self) -> Landing:
+        return LocalLanding(self.backend, self.folder, uuid.uuid4().hex)
+
+    def sweep(self, before: datetime) -> None:
+        sweep_staging(self.folder, before)
+
+
+class Cloud:
+    """How objects land in a bucket, which needs neither staging nor sweeping."""
+
+    def __init__(self, backend: obstore.store.ObjectStore) -> None:
+        self.backend = backend
+
+    def landing(self) -> Landing:
+        return CloudLanding(self.backend)
+
+    def sweep(self, before: datetime) -> None:
+        """Nothing: a bucket's life cycle rule ends unfinished uploads (contract: device 4.8)."""
+
+
+class Writes:
+    """Writes by wire key that become visible together, see `ObjectStore.writes`."""
+
+    def __init__(self, landing: Landing) -> None:
+        self._landing = landing
+
+    def put_bytes(self, key: str, content: bytes) -> None:
+        with _faults_of_the_store():
+            self._landing.write(object_name(key), content)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file's content, streamed. The file stays where it is."""
+        with _faults_of_the_store():
+            self._landing.write(object_name(key), path)
+
+
+class OpenObject:
+    """An object found, ready to be read by parts, perhaps with its first bytes at hand already."""
+
+    def __init__(self, backend: obstore.store.ObjectStore, key: str, info: ObjectInfo, start: bytes = b"") -> None:
+        self._backend = backend
+        self._start = start
+        self.key = key
+        self.info = info
+
+    async def chunks(self, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        """The bytes from `start` up to but not including `stop` (0 ≤ start ≤ stop ≤ size), in chunks up to `WINDOW`.
+
+        Each chunk is a request of its own: one request for all would have to finish within one time limit, which a
+        phone on a slow network exceeds, and the local backend reads ranges ten times faster than its stream.
+        """
+        if start < len(self._start):
+            chunk = self._start[start:stop]
+            start += len(chunk)
+            yield chunk
+        while start < stop:
+            options: Any = {"range": (start, min(start + WINDOW, stop))}
+            if self.info.etag is not None:
+                options["if_match"] = self.info.etag
+            with _faults_of_the_store(self.key):
+                result = await obstore.get_async(self._backend, object_name(self.key), options=options)
+                chunk = bytes(await result.bytes_async())
+            start += len(chunk)
+            yield chunk
+
+
+class ObjectStore:
+    """Objects by wire key. Plain methods block and belong on threads or in child processes; `async` ones do not."""
+
+    def __init__(self, place: LocalFolder | Cloud) -> None:
+        self._place = place
+        self._backend = place.backend
+
+    @contextmanager
+    def writes(self) -> Iterator[Writes]:
+        """Several writes, from any threads, durable when the block ends.
+
+        On a folder nothing is visible if the block fails; in a bucket the objects already written stay.
+        """
+        landing = self._place.landing()
+        try:
+            yield Writes(landing)
+            with _faults_of_the_store():
+                landing.finish()
+        finally:
+            landing.discard()
+
+    def put_bytes(self, key: str, content: bytes) -> None:
+        with self.writes() as writes:
+            writes.put_bytes(key, content)
+
+    def put_file(self, key: str, path: Path) -> None:
+        """Store a file's content under a key, streamed, replacing what was there."""
+        with self.writes() as writes:
+            writes.put_file(key, path)
+
+    def head(self, key: str) -> ObjectInfo | None:
+        """What is known about an object without reading it; None if there is none."""
+        try:
+            with _faults_of_the_store(key):
+                return _info(obstore.head(self._backend, object_name(key)))
+        except ObjectMissing:
+            return None
+
+    def heads(self, keys: Collection[str]) -> dict[str, ObjectInfo]:
+        """Those of the keys that exist, with what is known about them, asked for up to 16 at a time."""
+        with ThreadPoolExecutor(_LOOKS_AT_ONCE) as pool:
+            found = pool.map(self.head, keys)
+            return {key: info for key, info in zip(keys, found, strict=True) if info is not None}
+
+    def exists(self, key: str) -> bool:
+        return self.head(key) is not None
+
+    def read(self, key: str) -> bytes:
+        """A whole object, for small ones."""
+        with _faults_of_the_store(key):
+            return bytes(obstore.get(self._backend, object_name(key)).bytes())
+
+    def delete(self, key: str) -> None:
+        """Remove an object; fine if it is gone already."""
+        self.delete_named(object_name(key))
+
+    def delete_named(self, name: str) -> None:
+        """As `delete`, by stored name, for objects that nothing refers to any more."""
+        try:
+            with _faults_of_the_store(name):
+                obstore.delete(self._backend, name)
+        except ObjectMissing:
+            return
+
+    def list_names(self) -> Iterator[NamedObject]:
+        """All objects, in no order, as far as they are whole."""
+        with _faults_of_the_store():
+            for page in obstore.list(self._backend, chunk_size=1000):
+                for meta in page:
+                    if not meta["path"].startswith(f"{STAGING}/"):
+                        yield NamedObject(meta["path"], _info(meta))
+
+    def sweep(self, before: datetime) -> None:
+        """Remove half-written leftovers of crashed processes that nobody has touched since `before` (aware)."""
+        self._place.sweep(before)
+
+    async def look(self, key: str) -> OpenObject:
+        """Find an object without reading it."""
+        with _faults_of_the_store(key):
+            meta = await obstore.head_async(self._backend, object_name(key))
+        return OpenObject(self._backend, key, _info(meta))
+
+    async def open(self, key: str) -> OpenObject:
+        """Find an object and read its first bytes, in one request where `look` and reading would take two."""
+        with _faults_of_the_store(key):
+            try:
+                result = await obstore.get_async(self._backend, object_name(key), options={"range": (0, WINDOW)})
+                return OpenObject(self._backend, key, _info(result.meta), bytes(await result.bytes_async()))
+            except BaseError:
+                # An empty object has no range, and each backend says so in another way: ask what there is.
+                found = OpenObject(self._backend, key, _info(await obstore.head_async(self._backend, object_name(key))))
+                if found.info.size:
+                    raise
+                return found
+
+
+def open_objects(place: str | Path, s3: S3Options | None = None) -> ObjectStore:
+    """Open a store: a folder (path or `file://` URL, made if absent), or a bucket with an optional prefix.
+
+    Buckets are `s3://bucket/prefix`, `gs://bucket/prefix` and `az://account/container/prefix`. Nothing is asked of a
+    bucket yet, so an unreachable one shows at first use. Raises ValueError for any other URL.
+    """
+    if isinstance(place, Path) or "://" not in place:
+        return ObjectStore(LocalFolder(Path(place)))
+    url = urlsplit(place)
+    if url.scheme == "file":
+        return ObjectStore(LocalFolder(Path(unquote(url.path))))
+    backend: obstore.store.ObjectStore
+    if url.scheme == "az":
+        container, _, prefix = url.path.strip("/").partition("/")
+        backend = AzureStore(container, prefix=prefix or None, account_name=url.netloc, retry_config=_RETRIES)
+    elif url.scheme == "gs":
+        backend = from_url(place, retry_config=_RETRIES)
+    elif url.scheme == "s3":
+        backend = _s3(place, s3 or S3Options())
+    else:
+        raise ValueError(f"objects cannot be kept at {url.scheme}://")
+    return ObjectStore(Cloud(backend))
+
+
+def _s3(place: str, options: S3Options) -> obstore.store.ObjectStore:
+    config: Any = msgspec.to_builtins(options)
+    # Left out unless asked for, so that what the environment says stays in force.
+    client: Any = {"allow_http": True} if config.pop("allow_http", False) else {}
+    return from_url(place, config=config, client_options=client, retry_config=_RETRIES)
+
+
+@contextmanager
+def _faults_of_the_store(key: str | None = None) -> Iterator[None]:
+    """Speak of a backend's errors in our own words. `key`: what is being read, if absence is a possible answer."""
+    try:
+        yield
+    except (BaseError, OSError) as error:
+        if key is not None and isinstance(error, FileNotFoundError):
+            raise ObjectMissing(key) from error
+        log.warning("object_store_fault", key=key, fault=str(error).partition("\n")[0])
+        raise StoreUnavailable from error
+
+
+def _info(meta: Any) -> ObjectInfo:
+    return ObjectInfo(meta["size"], meta["e_tag"], meta["last_modified"])

