@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
+from sqlalchemy import RowMapping
+
 from capstan.access.principal import actor_of
 from capstan.audit import store
 from capstan.db.session import WriteSession
 
 Table = Literal["orgs", "apps", "channels", "app_versions", "org_users"]
-Row = Mapping[str, Any]
+Row = RowMapping | Mapping[str, Any]
 
 _RECORD_KEY: Mapping[Table, str] = {
     "orgs": "id",
@@ -39,9 +41,7 @@ def deleted(session: WriteSession, table: Table, org_id: str, old: Row) -> None:
     _record(session, table, "DELETE", org_id, old, None)
 
 
-def _record(
-    session: WriteSession, table: Table, operation: str, org_id: str, old: Row | None, new: Row | None
-) -> None:
+def _record(session: WriteSession, table: Table, operation: str, org_id: str, old: Row | None, new: Row | None) -> None:
     row = new if new is not None else old
     assert row is not None
     changed = sorted(name for name in row if old is not None and new is not None and old[name] != new[name])

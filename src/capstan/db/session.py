@@ -3,6 +3,9 @@
 A `WriteSession` is committed by whoever opened it (the plumbing), never by a service. What can alter a device's answer
 says so with `touch_app` or `touch_org`: the app's revision moves in the same transaction, and on PostgreSQL a
 notification leaves with the commit (house rule: read your writes).
+
+Writers of one app wait for each other with `lock_app`. Rows are locked in one order, so that they never block each
+other: bundles, then the app, then the rest.
 """
 
 from __future__ import annotations
@@ -45,6 +48,7 @@ class WriteSession(ReadSession):
         super().__init__(connection, now)
         self.actor = actor
         self._touched: set[str] = set()
+        self._notified: set[str] = set()
 
     def run(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Execute a statement (once for each of `rows`, if given) and return how many rows it changed."""
@@ -62,15 +66,23 @@ class WriteSession(ReadSession):
             self._connection.execute(select(apps.c.app_id).where(apps.c.owner_org == org_id)).scalars()
         )
 
+    def notify_app(self, app_id: str) -> None:
+        """Have snapshots of this app compared anew though its revision stays: a count of its row left or reached 0."""
+        self._notified.add(app_id)
+
+    def lock_app(self, app_id: str) -> None:
+        """Keep other writers away from what belongs to this app until the commit (on SQLite they are away anyway)."""
+        self._connection.execute(select(apps.c.app_id).where(apps.c.app_id == app_id).with_for_update(key_share=True))
+
     def settle(self) -> None:
-        """Move the revisions of all touched apps; called once, right before the commit."""
-        if not self._touched:
-            return
-        touched = sorted(self._touched)
-        self._connection.execute(update(apps).where(apps.c.app_id.in_(touched)).values(revision=apps.c.revision + 1))
+        """Move the revisions of all touched apps and send the notices; called once, right before the commit."""
+        if self._touched:
+            touched = sorted(self._touched)
+            moved = update(apps).where(apps.c.app_id.in_(touched)).values(revision=apps.c.revision + 1)
+            self._connection.execute(moved)
         if self._connection.dialect.name == "postgresql":
             notify = text("select pg_notify(:channel, :app_id)")
-            for app_id in touched:
+            for app_id in sorted(self._touched | self._notified):
                 self._connection.execute(notify, {"channel": CHANGE_CHANNEL, "app_id": app_id})
 
 

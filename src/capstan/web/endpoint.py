@@ -89,6 +89,12 @@ class Endpoint:
     """`{}` is legal input and meets the endpoint's own first check (contract: public 2.2, CD-1)."""
     refusal: str | None = None
     """The code for a write that the database's constraints refuse."""
+    refusal_status: int = 400
+    snake_case_aliases: bool = False
+    """Members may also be spelled as the input Struct's attributes are (contract: public 14.2)."""
+    selector: str | None = None
+    """The member that asks for one object instead of a list; the list's own parameters are then unread (CD-38)."""
+    list_parameters: frozenset[str] = field(default_factory=frozenset)
     modern_only: frozenset[str] = field(default_factory=frozenset)
     """Parameters that only the modern shape knows (contract: public 2.5, third row)."""
     seed_only: frozenset[str] = field(default_factory=frozenset)

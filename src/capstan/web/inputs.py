@@ -2,16 +2,39 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import parse_qsl
 
 import msgspec
+from msgspec import Meta
 
 from capstan.errors import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+PAGE_SIZE = 50
+PageNumber = Annotated[int, Meta(ge=0, le=2**53 - 1)]
+"""Zero-based (contract: public 2.4, CD-38). Bounded so that no offset made from it leaves 64 bits."""
+
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?", re.ASCII)
 _NOT_JSON = object()
+
+
+class Unchecked:
+    """A member whose type and range its room checks itself, because the contract gives that a code and a place of its
+    own. A value from a query that reads as a number is one.
+
+    No dataclass: msgspec would take it for the shape of an object.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +43,9 @@ class RawInput:
 
     values: dict[str, Any]
     from_query: bool
+
+    def without(self, names: Collection[str]) -> RawInput:
+        return RawInput({name: value for name, value in self.values.items() if name not in names}, self.from_query)
 
 
 def parse_query(query_string: str) -> dict[str, str]:
@@ -48,15 +74,21 @@ def body_or_query(*, reads: bool, query: dict[str, str], body: bytes, accepts_em
     raise Problem("invalid_json_parse_body", "Invalid JSON body", more={"e": {}})
 
 
-def convert(raw: RawInput, path_values: dict[str, str], kind: type[T]) -> T:
-    """The input Struct, path values included. Raises Problem `invalid_body` naming the member that does not fit."""
+def convert(raw: RawInput, path_values: dict[str, str], kind: type[T], *, snake_case_aliases: bool = False) -> T:
+    """The input Struct, path values included. Raises Problem `invalid_body` naming the member that does not fit.
+
+    With `snake_case_aliases` a member may also be called as its attribute is; its own name wins.
+    """
+    values = _with_aliases(raw.values, kind) if snake_case_aliases else raw.values
     try:
         if raw.from_query:
-            return msgspec.convert({**raw.values, **path_values}, kind, strict=False)
-        lenient = _coerced_path(path_values, kind)
-        return msgspec.convert({**raw.values, **lenient}, kind)
+            given = msgspec.convert({**values, **path_values}, kind, strict=False, dec_hook=_text_unchecked)
+        else:
+            given = msgspec.convert({**values, **_coerced_path(path_values, kind)}, kind, dec_hook=_unchecked)
     except msgspec.ValidationError as error:
         raise invalid_body(str(error)) from None
+    _refuse_unstorable([*values.values(), *msgspec.structs.astuple(given)])
+    return given
 
 
 def invalid_body(message: str) -> Problem:
@@ -68,9 +100,55 @@ def invalid_body(message: str) -> Problem:
 
 def _parse(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
+        return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _NOT_JSON
+
+
+def _number(text: str) -> int | float:
+    """JSON knows one kind of number: 3.0 and 3e2 are integers for whoever asks for one."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) <= _MAX_INTEGER else number
+
+
+_decode = msgspec.json.Decoder(float_hook=_number).decode
+
+
+def _with_aliases(values: dict[str, Any], kind: type[msgspec.Struct]) -> dict[str, Any]:
+    renamed = {
+        field.encode_name: values[field.name]
+        for field in msgspec.structs.fields(kind)
+        if field.name in values and values.get(field.encode_name) is None
+    }
+    return {**values, **renamed}
+
+
+def _unchecked(kind: type, value: Any) -> Any:
+    assert kind is Unchecked, f"input of type {kind} cannot be read"
+    return Unchecked(value)
+
+
+def _text_unchecked(kind: type, value: Any) -> Any:
+    if not isinstance(value, str) or _NUMBER.fullmatch(value) is None:
+        return _unchecked(kind, value)
+    return _unchecked(kind, float(value) if "." in value else int(value))
+
+
+def _refuse_unstorable(values: list[Any]) -> None:
+    """Refuse what no database column takes, wherever it stands: NUL in a text, integers beyond 64 bits."""
+    while values:
+        value = values.pop()
+        if isinstance(value, str):
+            if "\0" in value:
+                raise invalid_body("Text may not contain NUL")
+        elif isinstance(value, int):
+            if not _MIN_INTEGER <= value <= _MAX_INTEGER:
+                raise invalid_body("Numbers may not be larger than 64 bits")
+        elif isinstance(value, dict):
+            values.extend(value.keys())
+            values.extend(value.values())
+        elif isinstance(value, list):
+            values.extend(value)
 
 
 def _with_lower_device_id(values: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
@@ -14,7 +15,8 @@ MAX_KEYS = 100_000
 class WindowLimit:
     """At most `limit` hits for each key within `seconds` from its first hit; a limit of 0 never refuses.
 
-    When more keys are seen than fit, the oldest windows are forgotten: a limiter fails open.
+    When more keys are seen than fit, the oldest windows are forgotten: a limiter fails open. Safe to use from several
+    threads.
     """
 
     def __init__(self, limit: int, seconds: float, clock: Callable[[], float]) -> None:
@@ -22,12 +24,14 @@ class WindowLimit:
         self.seconds = seconds
         self._clock = clock
         self._windows: dict[Hashable, tuple[float, int]] = {}
+        self._lock = threading.Lock()
 
     def hit(self, key: Hashable) -> float | None:
         """Count one hit; the moment (epoch seconds) when the window ends if it is one too many, else None."""
         now = self._clock()
-        until, count = self._window(key, now)
-        self._put(key, (until, count + 1))
+        with self._lock:
+            until, count = self._window(key, now)
+            self._put(key, (until, count + 1))
         return until if self.limit and count >= self.limit else None
 
     def blocked_until(self, key: Hashable) -> float | None:
@@ -39,8 +43,9 @@ class WindowLimit:
     def restart(self, key: Hashable) -> None:
         """Count one hit and let the window begin anew from now."""
         now = self._clock()
-        _, count = self._window(key, now)
-        self._put(key, (now + self.seconds, count + 1))
+        with self._lock:
+            _, count = self._window(key, now)
+            self._put(key, (now + self.seconds, count + 1))
 
     def _window(self, key: Hashable, now: float) -> tuple[float, int]:
         window = self._windows.get(key)

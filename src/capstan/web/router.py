@@ -106,7 +106,10 @@ class ControlPlane:
             log.info("the registry refused a write", path=endpoint.path, reason=str(error.orig))
             if endpoint.refusal is None:
                 return problem_answer(unknown_error())
-            return problem_answer(Problem(endpoint.refusal, "The change was refused", more={"error": "conflict"}))
+            more = {"error": "conflict"}
+            return problem_answer(
+                Problem(endpoint.refusal, "The change was refused", status=endpoint.refusal_status, more=more)
+            )
         except Exception:
             log.exception("request failed", method=endpoint.method, path=endpoint.path)
             return problem_answer(unknown_error())
@@ -116,7 +119,8 @@ class ControlPlane:
         identity = self._identify(endpoint, request.headers, address)
         query = parse_query(request.url.query)
         raw = _read(endpoint, query, body)
-        values = convert(raw, path_values, endpoint.input)
+        read = raw.without(endpoint.list_parameters) if raw.values.get(endpoint.selector or "") else raw
+        values = convert(read, path_values, endpoint.input, snake_case_aliases=endpoint.snake_case_aliases)
         chosen = dialect(
             endpoint=endpoint,
             parameters=raw.values.keys(),

@@ -1,0 +1,1 @@
+"""Bundles: what is released. Listing, deleting, external ones, publishing an uploaded zip."""

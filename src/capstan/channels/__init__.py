@@ -1,0 +1,1 @@
+"""Channels: which bundle is offered to whom (contract: public 14)."""

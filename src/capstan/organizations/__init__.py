@@ -1,0 +1,1 @@
+"""Organizations: who owns apps (contract: public 9)."""
