@@ -1,10 +1,16 @@
-"""The yardstick: a raw ASGI handler that decodes a JSON body and sends it back, on the same server."""
+"""The yardstick: a raw ASGI handler that decodes a JSON body and sends it back, on the same uvicorn as Capstan.
+
+`python -m bench.baseline` serves it on a free port and says which.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import socket
+from typing import Any, cast
 
 import msgspec
+import uvicorn
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -24,3 +30,25 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         }
     )
     await send({"type": "http.response.body", "body": body})
+
+
+def main() -> None:
+    config = uvicorn.Config(
+        cast(Any, app),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        # Connections wait in the backlog until the server takes them, so this may be said already.
+        print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+        asyncio.run(uvicorn.Server(config).serve([listener]), loop_factory=config.get_loop_factory())
+
+
+if __name__ == "__main__":
+    main()

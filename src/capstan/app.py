@@ -6,23 +6,30 @@ Nobody imports this but the server that runs it. What is opened here is closed h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from capstan import __version__
 from capstan.access.principal import KeyPrincipal, Principal
 from capstan.apikeys import service as apikeys
 from capstan.apps import api as apps_api
+from capstan.bundles import api as bundles_api
+from capstan.channels import api as channels_api
 from capstan.db.engine import is_sqlite
 from capstan.db.session import ReadSession
+from capstan.devices import api as devices_api
+from capstan.devices.limits import DeviceLimits
+from capstan.files.download import Downloads, Sent
+from capstan.organizations import api as organizations_api
 from capstan.settings import Settings
-from capstan.stores import Stores, open_stores, sqlite_file
+from capstan.stores import Stores, object_store, open_stores, sqlite_file
 from capstan.telemetry.sinks import PostgresSink, Sink, SqliteSink
 from capstan.telemetry.writer import Writer
+from capstan.updates.api import EXPLAIN_PATH, ExplainHandler
 from capstan.updates.checks import CheckHandler
 from capstan.updates.directory import Directory
 from capstan.updates.directory_postgresql import PostgresDirectory
@@ -40,6 +47,8 @@ from capstan.web.origin import Origins
 from capstan.web.router import ControlPlane, RouteTable
 
 log = structlog.get_logger(__name__)
+
+DOWNLOADS_PATH = "/files/read/attachments/"
 
 
 class Authenticator:
@@ -74,6 +83,8 @@ class Capstan:
             await planes.edge.preflight(scope, send)
         elif planes.device.serves(scope["path"]):
             await planes.device(scope, receive, send)
+        elif scope["path"].startswith(DOWNLOADS_PATH):
+            await planes.downloads(scope, receive, send)
         else:
             await planes.edge(scope, receive, send)
 
@@ -97,7 +108,19 @@ class Planes:
     """What requests are handed to."""
 
     device: DevicePlane
+    downloads: Downloads
     edge: Edge
+
+
+class ByPath:
+    """ASGI applications by their exact path, and one for all other paths."""
+
+    def __init__(self, applications: Mapping[str, ASGIApp], otherwise: ASGIApp) -> None:
+        self._applications = applications
+        self._otherwise = otherwise
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._applications.get(scope["path"].rstrip("/"), self._otherwise)(scope, receive, send)
 
 
 async def _open_planes(settings: Settings, stack: AsyncExitStack) -> Planes:
@@ -136,11 +159,43 @@ async def _open_planes(settings: Settings, stack: AsyncExitStack) -> Planes:
         default_dialect=Dialect(settings.default_dialect),
         max_body_bytes=settings.max_body_bytes,
     )
-    return Planes(device_plane, Edge(control_plane, cors_origins, __version__))
+    explain = ExplainHandler(
+        checks,
+        directory,
+        stores.registry,
+        credentials,
+        addresses,
+        origins,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    control = ByPath({EXPLAIN_PATH: explain}, control_plane)
+    return Planes(device_plane, _downloads(settings), Edge(control, cors_origins, __version__))
 
 
-def _endpoints(_stores: Stores) -> Iterable[Endpoint]:
-    return (*apps_api.ENDPOINTS,)
+def _endpoints(stores: Stores) -> Iterable[Endpoint]:
+    settings = stores.settings
+    device_limits = DeviceLimits(
+        settings.rate_limit_channel_self_ip, refuse_identical_sets=settings.identical_set_limiter
+    )
+    return (
+        *organizations_api.ENDPOINTS,
+        *apps_api.ENDPOINTS,
+        *bundles_api.ENDPOINTS,
+        *channels_api.ENDPOINTS,
+        *devices_api.endpoints(device_limits, stores.telemetry),
+    )
+
+
+def _downloads(settings: Settings) -> Downloads:
+    """Bandwidth and missing objects have no counters yet."""
+
+    def on_sent(_sent: Sent) -> None:
+        return
+
+    def on_missing(_app_id: str) -> None:
+        return
+
+    return Downloads(object_store(settings), on_sent, on_missing)
 
 
 def _directory(stores: Stores) -> Directory:

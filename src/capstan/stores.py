@@ -14,6 +14,7 @@ from capstan.access.keys import SecretBox, derived_key
 from capstan.db.engine import open_engine
 from capstan.db.migrate import migrate
 from capstan.db.session import Registry
+from capstan.files.objects import ObjectStore, S3Options, open_objects
 from capstan.settings import Settings, ensure_secret_key
 
 
@@ -49,6 +50,23 @@ def open_stores(settings: Settings) -> Iterator[Stores]:
     finally:
         registry_engine.dispose()
         telemetry_engine.dispose()
+
+
+def s3_options(settings: Settings) -> S3Options:
+    """What an S3 store needs beside `objects_url`."""
+    secret = settings.s3_secret_access_key
+    return S3Options(
+        endpoint=settings.s3_endpoint,
+        region=settings.s3_region,
+        access_key_id=settings.s3_access_key_id,
+        secret_access_key=secret.reveal() if secret is not None else None,
+        allow_http=settings.s3_allow_http,
+    )
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """Where bundles are kept. Nothing is asked of a bucket yet."""
+    return open_objects(settings.objects_url, s3_options(settings))
 
 
 def sqlite_file(url: str) -> Path:

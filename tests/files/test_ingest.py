@@ -8,9 +8,10 @@ import brotli  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from capstan.errors import Problem
-from capstan.files.ingest import Ingest, Ingested, ManifestFile
+from capstan.files.ingest import Ingest, Ingested
 from capstan.files.objects import ObjectStore, Writes
 from capstan.jobs.progress import Progress
+from capstan.updates.snapshot import ManifestFile
 from tests.files.zips import LIMITS, PAGE, noise, patched, text, zip_of
 
 PREFIX = "orgs/o/apps/a.b"
@@ -65,7 +66,7 @@ def test_the_zip_is_kept_as_it_came_with_its_checksum(
 ) -> None:
     content = zip_of(FILES)
     result = ingest(object_store, upload(content))
-    assert result.zip_key == f"{PREFIX}/1.0.0.zip"
+    assert result.zip_key == f"{PREFIX}/zip/{hashlib.sha256(content).hexdigest()}/1.0.0.zip"
     assert object_store.read(result.zip_key) == content
     assert (result.zip_size, result.zip_sha256) == (len(content), hashlib.sha256(content).hexdigest())
 
@@ -110,12 +111,12 @@ def test_a_second_bundle_stores_only_what_is_new(object_store: ObjectStore, uplo
         f"js/{n}.js": text(200 + 97 * n, seed=n) if n % 2 else noise(8100 + n, seed=n) for n in range(99)
     }
     first = ingest(object_store, upload(zip_of(files)))
-    assert (first.objects_stored, first.objects_reused) == (100, 0)
+    assert (first.objects_stored, len(first.reused)) == (100, 0)
     before = {found.name for found in object_store.list_names()}
 
     files |= {f"js/{n}.js": text(10_000, seed=1000 + n) for n in range(5)}
     second = ingest(object_store, upload(zip_of(files)), "1.0.1")
-    assert (second.objects_stored, second.objects_reused) == (5, 95)
+    assert (second.objects_stored, len(second.reused)) == (5, 95)
     assert len({found.name for found in object_store.list_names()} - before) == 5 + 1
     assert dict(as_device(object_store, file) for file in second.files) == files
     unchanged = set(first.files) & set(second.files)
@@ -126,7 +127,7 @@ def test_apps_share_nothing(local_store: ObjectStore, upload: Callable[[bytes], 
     path = upload(zip_of({"index.html": PAGE}))
     ingest(local_store, path)
     other = Ingest(local_store, "orgs/o/apps/other.app", "1.0.0", lambda _: None).plain_zip(path, LIMITS)
-    assert (other.objects_stored, other.objects_reused) == (1, 0)
+    assert (other.objects_stored, len(other.reused)) == (1, 0)
 
 
 def test_a_zip_that_fails_while_it_is_unpacked_leaves_nothing(
@@ -160,7 +161,8 @@ def test_a_failing_write_leaves_no_zip_and_nothing_beside_the_upload(
 def test_an_encrypted_upload_is_stored_as_it_came(object_store: ObjectStore, upload: Callable[[bytes], Path]) -> None:
     content = noise(10_000)
     result = Ingest(object_store, PREFIX, "2.0.0", lambda _: None).encrypted_zip(upload(content))
-    assert result == Ingested(f"{PREFIX}/2.0.0.zip", 10_000, hashlib.sha256(content).hexdigest())
+    sha256 = hashlib.sha256(content).hexdigest()
+    assert result == Ingested(f"{PREFIX}/zip/{sha256}/2.0.0.zip", 10_000, sha256)
     assert object_store.read(result.zip_key) == content
 
 

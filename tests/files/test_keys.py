@@ -49,6 +49,6 @@ def test_what_is_not_below_an_app_is_no_key(key: str) -> None:
 
 def test_keys_of_a_bundle_lie_below_its_app() -> None:
     prefix = app_prefix("o", "a.b")
-    assert zip_key(prefix, "1.2.3") == "orgs/o/apps/a.b/1.2.3.zip"
+    assert zip_key(prefix, "1.2.3", "ff") == "orgs/o/apps/a.b/zip/ff/1.2.3.zip"
     assert delta_key(prefix, "0f", compressed=True) == "orgs/o/apps/a.b/delta/0f.br"
     assert delta_key(prefix, "0f", compressed=False) == "orgs/o/apps/a.b/delta/0f"

@@ -13,6 +13,7 @@ from sqlalchemy import Engine
 from capstan.access.principal import KeyPrincipal, Principal
 from capstan.apikeys import service as apikeys
 from capstan.apps import api as apps
+from capstan.bundles import api as bundles
 from capstan.channels import api as channels
 from capstan.db.session import ReadSession, Registry
 from capstan.devices import api as devices
@@ -70,6 +71,7 @@ def build_plane(
             (
                 *organizations.ENDPOINTS,
                 *apps.ENDPOINTS,
+                *bundles.ENDPOINTS,
                 *channels.ENDPOINTS,
                 *devices.endpoints(limits, telemetry),
             )

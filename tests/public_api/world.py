@@ -9,18 +9,17 @@ import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import Engine, RowMapping, Table, insert, select, update
 
-from capstan.access.keys import SecretBox
+from capstan.access.keys import SecretBox, key_hash, mint_key
 from capstan.access.principal import Binding, KeyMode, SystemPrincipal
 from capstan.apikeys import service as apikeys
 from capstan.apikeys import store as apikeys_store
 from capstan.apps import service as apps
 from capstan.db.session import Registry, WriteSession
-from capstan.db.tables import apikeys as apikeys_table
 from capstan.db.tables import app_versions, audit_logs, orgs, users
 from capstan.db.tables import apps as apps_table
 from capstan.telemetry.tables import devices
@@ -69,14 +68,7 @@ class World:
     def caller_with_roles(self, *bindings: Binding) -> Caller:
         """Whoever holds a new key with exactly these bindings."""
         with self.registry.write(SYSTEM) as session:
-            secret = _add_key(session, "read", ORG)
-            row = apikeys_store.by_hash(session, apikeys.key_hash(secret))
-            assert row is not None
-            apikeys_store.delete_bindings(session, "apikey", row["rbac_id"])
-            apikeys_store.insert_bindings(
-                session, [apikeys.binding_row(session, "apikey", row["rbac_id"], binding) for binding in bindings]
-            )
-            return self.calling_with(secret)
+            return self.calling_with(_add_bound_key(session, bindings))
 
     def on_app(self, role: str, app_id: str = APP) -> Binding:
         app = self.app(app_id)
@@ -178,3 +170,20 @@ def _add_key(session: WriteSession, mode: KeyMode, org_id: str) -> str:
     return apikeys.create_with_mode(session, BOX, user_id=OWNER, org_id=org_id, mode=mode).secret
 
 
+def _add_bound_key(session: WriteSession, bindings: Sequence[Binding]) -> str:
+    secret, rbac_id = mint_key(), str(uuid.uuid4())
+    apikeys_store.insert_key(
+        session,
+        {
+            "rbac_id": rbac_id,
+            "user_id": OWNER,
+            "name": "bound",
+            "key_hash": key_hash(secret),
+            "key_sealed": BOX.seal(secret, f"apikey:{rbac_id}"),
+            "created_at": session.now,
+            "updated_at": session.now,
+        },
+    )
+    rows = [apikeys.binding_row(session, "apikey", rbac_id, binding) for binding in bindings]
+    apikeys_store.insert_bindings(session, rows)
+    return secret

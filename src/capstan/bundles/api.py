@@ -13,6 +13,7 @@ from capstan.apps.service import checked_app_id
 from capstan.bundles import comparing, service
 from capstan.bundles.comparing import Comparison
 from capstan.errors import Problem
+from capstan.updates.snapshot import ManifestFile
 from capstan.web.endpoint import Done, Endpoint, ReadCall, WriteCall
 from capstan.web.inputs import PAGE_SIZE, PageNumber
 
@@ -64,7 +65,7 @@ class BundleList(Struct, frozen=True):
 
 class BundleDeletion(Struct, frozen=True):
     app_id: str | None = None
-    version: str | None | UnsetType = UNSET
+    version: str | UnsetType | None = UNSET
 
 
 class BundleCreation(Struct, frozen=True):
@@ -95,8 +96,8 @@ class BundleDeployed(Struct, frozen=True):
 class BundleMetadata(Struct, frozen=True):
     app_id: str | None = None
     version_id: int | None = None
-    link: str | None | UnsetType = UNSET
-    comment: str | None | UnsetType = UNSET
+    link: str | UnsetType | None = UNSET
+    comment: str | UnsetType | None = UNSET
 
 
 class ComparedVersions(Struct, frozen=True):
@@ -124,9 +125,9 @@ _MADE_HERE = frozenset({"manifest", "bucket_id", "min_update_version_of_old"})
 _COLUMNS = tuple(name for name in Bundle.__struct_fields__ if name not in _MADE_HERE)
 
 
-def to_wire(row: RowMapping, files: Sequence[RowMapping] = ()) -> Bundle:
-    """A bundle and its manifest rows."""
-    manifest = [BundleFile(file["file_name"], file["s3_path"], file["file_hash"]) for file in files]
+def to_wire(row: RowMapping, files: Sequence[ManifestFile] = ()) -> Bundle:
+    """A bundle and the files of its manifest."""
+    manifest = [BundleFile(file.file_name, file.s3_path, file.file_hash) for file in files]
     return Bundle(
         **{name: row[name] for name in _COLUMNS},
         manifest=manifest or None,

@@ -44,13 +44,12 @@ def changes(old: Collection[ManifestFile], new: Collection[ManifestFile]) -> Cha
 
 
 def _by_name(files: Collection[ManifestFile]) -> Mapping[str, ManifestFile]:
-    """Files by the name they have on a device, so that growing past the size from which files are compressed is no
-    new file."""
-    names = {file.file_name for file in files}
-    named = {}
-    for file in files:
+    """Files by the name that they have on a device: one that grows until it is compressed is still the same file."""
+    named: dict[str, ManifestFile] = {}
+    for file in sorted(files, key=lambda one: one.file_name):
         name = file.file_name
-        if file.s3_path.endswith(_COMPRESSED) and name.removesuffix(_COMPRESSED) not in names:
-            name = name.removesuffix(_COMPRESSED)
+        if file.s3_path.endswith(_COMPRESSED):
+            # A plain `a.js.br` beside a plain `a.js` is no compressed form of it.
+            name = name if name.removesuffix(_COMPRESSED) in named else name.removesuffix(_COMPRESSED)
         named[name] = file
     return named

@@ -11,7 +11,6 @@ from capstan.bundles import service, store
 from capstan.bundles.changes import Changes, changes
 from capstan.db.session import ReadSession
 from capstan.errors import Problem
-from capstan.updates.snapshot import ManifestFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +29,10 @@ class Comparison:
 
 def compare(session: ReadSession, bundle: RowMapping, before: RowMapping | None) -> Comparison:
     """Compare with an earlier bundle of the same app."""
-    old = _files(session, before)
-    found = changes(old, _files(session, bundle))
+    bundles = [one["id"] for one in (bundle, before) if one is not None]
+    files = store.manifests(session, bundles)
+    old = files.get(before["id"], ()) if before is not None else ()
+    found = changes(old, files.get(bundle["id"], ()))
     return Comparison(
         since=before["name"] if before is not None and old else None,
         changes=found,
@@ -60,12 +61,3 @@ def _live(session: ReadSession, app_id: str, version: str) -> RowMapping:
     if row is None or row["deleted"]:
         raise Problem("cannot_find_version", "Cannot find version", more={"app_id": app_id, "version": version})
     return row
-
-
-def _files(session: ReadSession, bundle: RowMapping | None) -> list[ManifestFile]:
-    if bundle is None or not bundle["manifest_count"]:
-        return []
-    return [
-        ManifestFile(row["file_name"], row["file_hash"], row["s3_path"], row["file_size"])
-        for row in store.manifests(session, [bundle["id"]])
-    ]

@@ -9,12 +9,13 @@ and the first to publish has the name (docs/decisions/uploads.md).
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
 
-from capstan.access.principal import Principal
+from capstan.access.check import allowed
+from capstan.access.permissions import Permission
+from capstan.access.principal import AppScope, Principal
 from capstan.apps import service as apps
 from capstan.bundles import service, store
 from capstan.bundles.comparing import Comparison, compare
@@ -72,7 +73,7 @@ def preflight(session: ReadSession, principal: Principal, release: Release) -> R
     if store.by_name(session, app_id, release.version) is not None:
         raise service.version_taken(app_id, release.version)
     if release.channel:
-        channels.check_promotable(session, principal, app, release.channel)
+        _check_channel(session, principal, app, release.channel)
     return app
 
 
@@ -80,7 +81,7 @@ def publish(
     session: WriteSession, principal: Principal, release: Release, stored: Ingested, objects: ObjectStore
 ) -> Published:
     """Make the bundle of an upload. Raises as `preflight`, and `checksum_mismatch` or `upload_retryable` (503)."""
-    # First of all, so that of two uploads of one version the second finds the first when it looks.
+    # First of all, so that of two uploads of one version the second sees the first when it looks.
     session.lock_app(apps.checked_app_id(release.app_id))
     app = preflight(session, principal, release)
     _check_checksum(release, stored)
@@ -106,7 +107,65 @@ def publish(
     if stored.files:
         store.insert_manifest(session, bundle["id"], stored.files)
         store.add_to_manifest_count(session, app["app_id"], 1)
-    before = store.latest_before(session, bundle)
-    if release.channel:
-        before = channels.promote(session, principal, app, release.channel, bundle) or before
-    return Published(bundle, compare(session, bundle, before))
+    before = _offer(session, principal, app, release.channel, bundle) if release.channel else None
+    return Published(bundle, compare(session, bundle, before or store.latest_before(session, bundle)))
+
+
+def _check_channel(session: ReadSession, principal: Principal, app: RowMapping, name: str) -> None:
+    app_id = app["app_id"]
+    channel = channels.find(session, app_id, name)
+    if channel is None:
+        # Whether the bundle may be put on it, the creation of the channel tells.
+        if not allowed(principal, Permission.APP_CREATE_CHANNEL, _scope(app), session.now):
+            raise Problem("cannot_access_app", "You can't create a channel", more={"app_id": app_id, "channel": name})
+    elif not allowed(principal, Permission.CHANNEL_PROMOTE_BUNDLE, channels.scope_of(channel), session.now):
+        more = {"app_id": app_id, "channel": name}
+        raise Problem("cannot_promote_bundle", "You can't change the bundle of this channel", more=more)
+
+
+def _offer(
+    session: WriteSession, principal: Principal, app: RowMapping, name: str, bundle: RowMapping
+) -> RowMapping | None:
+    """Have a channel offer the bundle; gives the one that it offered before."""
+    app_id = app["app_id"]
+    channel = channels.find(session, app_id, name)
+    if channel is None:
+        # The first channel is the one for everybody. Whoever may only preview must not decide for everybody.
+        promotes = allowed(principal, Permission.CHANNEL_PROMOTE_BUNDLE, _scope(app), session.now)
+        public = promotes and not store.has_public_channel(session, app_id)
+        channels.save(session, principal, app_id, name, {"version": bundle["name"], "public": public})
+        return None
+    channels.set_version(session, principal, channel, bundle)
+    return store.by_id(session, app_id, channel["version"]) if channel["version"] is not None else None
+
+
+def _check_checksum(release: Release, stored: Ingested) -> None:
+    if release.session_key or not release.checksum or release.checksum.lower() == stored.zip_sha256:
+        return
+    raise Problem(
+        "checksum_mismatch",
+        "The zip that arrived is not the one whose SHA-256 was given",
+        more={"given": release.checksum, "received": stored.zip_sha256},
+    )
+
+
+def _account_for(session: WriteSession, app_id: str, stored: Ingested, objects: ObjectStore) -> None:
+    """Note every object of the bundle as in use now.
+
+    An object that an earlier upload left was found while this one was stored. If nothing accounted for it, it may have
+    been swept since; from here on it cannot be, so one more look is enough.
+    """
+    sizes = {file.s3_path: file.file_size for file in stored.files}
+    unaccounted = set(stored.reused) - store.lock_known_objects(session, stored.reused)
+    store.touch_objects(session, app_id, {**sizes, stored.zip_key: stored.zip_size})
+    if len(objects.heads(unaccounted)) < len(unaccounted):
+        raise Problem(
+            "upload_retryable",
+            "Files of an earlier upload went away meanwhile. Send the upload again.",
+            status=503,
+            more={"retryAfterSeconds": 1},
+        )
+
+
+def _scope(app: RowMapping) -> AppScope:
+    return AppScope(app["owner_org"], app["app_id"])

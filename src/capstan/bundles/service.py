@@ -5,7 +5,6 @@ How an uploaded zip becomes a bundle is in `publishing`.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from sqlalchemy import RowMapping
 
 from capstan.access.check import allowed
 from capstan.access.permissions import Permission
-from capstan.access.principal import AppScope, ChannelScope, KeyPrincipal, Principal, actor_of
+from capstan.access.principal import KeyPrincipal, Principal, actor_of
 from capstan.apps import service as apps
 from capstan.audit import service as audit
 from capstan.bundles import store
@@ -22,8 +21,9 @@ from capstan.bundles.policy import MAX_KEY_ID, check_encryption, check_version_n
 from capstan.channels import service as channels
 from capstan.db.session import ReadSession, WriteSession
 from capstan.errors import Problem
+from capstan.updates.snapshot import ManifestFile
 
-Manifests = Mapping[int, Sequence[RowMapping]]
+Manifests = Mapping[int, Sequence[ManifestFile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +48,13 @@ def list_bundles(
     version: str | None = None,
     bundle_id: int | None = None,
 ) -> tuple[Sequence[RowMapping], Manifests]:
-    """`limit` bundles from `offset` on, newest first, and the manifest rows of those that have some.
+    """`limit` bundles from `offset` on, newest first, and the files of those that have a manifest.
 
     Raises Problem `missing_app_id`, `invalid_app_id` or `cannot_get_bundle`.
     """
     app_id = readable_app(session, principal, app_id)
     rows = store.page(session, app_id, name=version, bundle_id=bundle_id, offset=offset, limit=limit)
-    files = defaultdict(list)
-    for file in store.manifests(session, [row["id"] for row in rows if row["manifest_count"]]):
-        files[file["app_version_id"]].append(file)
-    return rows, files
+    return rows, store.manifests(session, [row["id"] for row in rows if row["manifest_count"]])
 
 
 def readable_app(session: ReadSession, principal: Principal, app_id: str | None) -> str:
@@ -77,6 +74,7 @@ def delete(session: WriteSession, principal: Principal, app_id: str | None, vers
     row = store.by_name(session, app_id, version, lock=True) if version else None
     if row is None or row["deleted"]:
         raise Problem("cannot_delete_version", "Cannot delete version", more={"app_id": app_id, "version": version})
+    session.lock_app(app_id)
     if row["id"] in store.linked(session, app_id):
         raise Problem(
             "cannot_delete_linked_version",
@@ -90,7 +88,7 @@ def delete_unlinked(session: WriteSession, principal: Principal, app_id: str | N
     """Delete every bundle of an app that no channel uses. Raises Problem `cannot_delete_bundle`."""
     app_id = _deletable(session, principal, app_id)
     rows = store.lock_live(session, app_id)
-    # Asked only now that no channel can be given one of them any more.
+    session.lock_app(app_id)
     linked = store.linked(session, app_id)
     _delete_softly(session, app_id, [row for row in rows if row["id"] not in linked])
 
@@ -177,9 +175,7 @@ def uploadable_app(session: ReadSession, principal: Principal, app_id: str) -> R
 
 def version_taken(app_id: str, version: str) -> Problem:
     """The refusal of a name that a bundle has or, once published, had."""
-    return Problem(
-        "version_already_exists", "Version already exists", more={"app_id": app_id, "version": version}
-    )
+    return Problem("version_already_exists", "Version already exists", more={"app_id": app_id, "version": version})
 
 
 def insert(session: WriteSession, principal: Principal, app: RowMapping, values: Mapping[str, Any]) -> RowMapping:
@@ -213,9 +209,7 @@ def _delete_softly(session: WriteSession, app_id: str, rows: Sequence[RowMapping
     gone = {"deleted": True, "deleted_at": session.now, "updated_at": session.now, "manifest_count": 0, "size": 0}
     for row in rows:
         store.delete_manifest(session, row["id"])
-        audit.updated(
-            session, "app_versions", row["owner_org"], row, store.update_bundle(session, row["id"], gone)
-        )
+        audit.updated(session, "app_versions", row["owner_org"], row, store.update_bundle(session, row["id"], gone))
     store.add_to_manifest_count(session, app_id, -sum(1 for row in rows if row["manifest_count"]))
     session.touch_app(app_id)
 
@@ -223,5 +217,4 @@ def _delete_softly(session: WriteSession, app_id: str, rows: Sequence[RowMapping
 def _may_promote(session: ReadSession, principal: Principal, app_id: str, channel: RowMapping | None) -> bool:
     if channel is None:
         return apps.permitted(session, principal, Permission.CHANNEL_PROMOTE_BUNDLE, app_id) is not None
-    scope = ChannelScope(channel["owner_org"], app_id, channel["rbac_id"])
-    return allowed(principal, Permission.CHANNEL_PROMOTE_BUNDLE, scope, session.now)
+    return allowed(principal, Permission.CHANNEL_PROMOTE_BUNDLE, channels.scope_of(channel), session.now)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, delete, insert, select, tuple_, update
+from msgspec.structs import asdict
+from sqlalchemy import RowMapping, Select, delete, exists, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 
 from capstan.bundles.policy import EncryptionPolicy
@@ -14,7 +16,6 @@ from capstan.db.tables import app_versions, apps, channels, manifest, orgs, stor
 from capstan.updates.snapshot import ManifestFile
 
 _AT_ONCE = 500
-_AGE = tuple_(app_versions.c.created_at, app_versions.c.id)
 _NEWEST_FIRST = (app_versions.c.created_at.desc(), app_versions.c.id.desc())
 
 
@@ -42,10 +43,11 @@ def by_id(session: ReadSession, app_id: str, bundle_id: int, *, lock: bool = Fal
 
 def latest_before(session: ReadSession, bundle: RowMapping) -> RowMapping | None:
     """The newest finished bundle of the app that is older than this one and not deleted."""
+    age = tuple_(app_versions.c.created_at, app_versions.c.id)
     older = _bundles(bundle["app_id"]).where(
         ~app_versions.c.deleted,
         app_versions.c.storage_provider != "r2-direct",
-        _AGE < tuple_(bundle["created_at"], bundle["id"]),
+        age < tuple_(bundle["created_at"], bundle["id"]),
     )
     return session.first(older.order_by(*_NEWEST_FIRST).limit(1))
 
@@ -61,6 +63,10 @@ def linked(session: ReadSession, app_id: str) -> set[int]:
     return {bundle_id for row in rows for bundle_id in row.values() if bundle_id is not None}
 
 
+def has_public_channel(session: ReadSession, app_id: str) -> bool:
+    return bool(session.scalar(select(exists().where(channels.c.app_id == app_id, channels.c.public))))
+
+
 def channel_by_id(session: ReadSession, app_id: str, channel_id: int) -> RowMapping | None:
     return session.first(select(channels).where(channels.c.app_id == app_id, channels.c.id == channel_id))
 
@@ -73,10 +79,14 @@ def encryption_policy(session: ReadSession, org_id: str) -> EncryptionPolicy:
     return EncryptionPolicy(row["enforce_encrypted_bundles"], row["required_encryption_key"])
 
 
-def manifests(session: ReadSession, bundle_ids: Collection[int]) -> Sequence[RowMapping]:
-    """The manifest rows of some bundles, those of one bundle together, by name."""
+def manifests(session: ReadSession, bundle_ids: Collection[int]) -> Mapping[int, Sequence[ManifestFile]]:
+    """The files of each of some bundles, in the order of their names."""
     of_bundles = select(manifest).where(manifest.c.app_version_id.in_(bundle_ids))
-    return session.rows(of_bundles.order_by(manifest.c.app_version_id, manifest.c.file_name))
+    files = defaultdict(list)
+    for row in session.rows(of_bundles.order_by(manifest.c.app_version_id, manifest.c.file_name)):
+        file = ManifestFile(row["file_name"], row["file_hash"], row["s3_path"], row["file_size"])
+        files[row["app_version_id"]].append(file)
+    return files
 
 
 def insert_bundle(session: WriteSession, values: dict[str, Any]) -> RowMapping:
@@ -93,19 +103,7 @@ def update_bundle(session: WriteSession, bundle_id: int, values: dict[str, Any])
 
 
 def insert_manifest(session: WriteSession, bundle_id: int, files: Collection[ManifestFile]) -> None:
-    session.run(
-        insert(manifest),
-        [
-            {
-                "app_version_id": bundle_id,
-                "file_name": file.file_name,
-                "file_hash": file.file_hash,
-                "s3_path": file.s3_path,
-                "file_size": file.file_size,
-            }
-            for file in files
-        ],
-    )
+    session.run(insert(manifest), [{"app_version_id": bundle_id, **asdict(file)} for file in files])
 
 
 def delete_manifest(session: WriteSession, bundle_id: int) -> None:

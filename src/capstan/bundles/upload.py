@@ -22,7 +22,6 @@ import structlog
 from msgspec import Meta, Struct
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from capstan.access.principal import Principal
@@ -161,13 +160,12 @@ class BundleUpload:
         return upload, await self._incoming.receive(uuid.uuid4().hex, request.stream())
 
     def _admit(self, request: Request) -> _Upload:
-        given = convert(RawInput(_filled(request.url.query), from_query=True), {}, UploadParameters)
-        release = Release(**msgspec.structs.asdict(given))
         address = self._addresses.of(request.client.host if request.client else None, request.headers)
         with self._registry.read() as session:
-            identity = self._credentials.resolve(session, request.headers, Credentials.KEY, address)
-            app = publishing.preflight(session, identity.principal, release)
-        return _Upload(identity.principal, release, app_prefix(app["owner_org"], app["app_id"]))
+            principal = self._credentials.resolve(session, request.headers, Credentials.KEY, address).principal
+            release = _release(request.url.query)
+            app = publishing.preflight(session, principal, release)
+        return _Upload(principal, release, app_prefix(app["owner_org"], app["app_id"]))
 
     async def _answer(self, request: Request, send: Send, upload: _Upload, path: Path) -> None:
         if NDJSON in request.headers.get("accept", ""):
@@ -230,3 +228,57 @@ class BundleUpload:
             published = publishing.publish(session, upload.principal, upload.release, stored, self._objects)
         log.info("bundle published", app_id=upload.release.app_id, version=upload.release.version)
         return _uploaded(upload, stored, published)
+
+
+def _release(query: str) -> Release:
+    """What the query says; a parameter that is blank was not given."""
+    given = {name: value for name, value in parse_query(query).items() if value.strip()}
+    return Release(**msgspec.structs.asdict(convert(RawInput(given, from_query=True), {}, UploadParameters)))
+
+
+def _uploaded(upload: _Upload, stored: Ingested, published: Published) -> Uploaded:
+    return Uploaded(
+        bundle=to_wire(published.bundle, stored.files),
+        channel=upload.release.channel,
+        files=len(stored.files),
+        objects_stored=stored.objects_stored,
+        objects_reused=len(stored.reused),
+        changed=changes_to_wire(published.comparison),
+    )
+
+
+def _refused(problem: Problem) -> Refused:
+    return Refused(problem.code, problem.message, problem.more, problem.status)
+
+
+async def _send_lines(send: Send, lines: asyncio.Queue[Struct | None]) -> None:
+    headers = {**SECURITY_HEADERS, "content-type": NDJSON, "cache-control": "no-store"}
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    while (line := await lines.get()) is not None:
+        await send({"type": "http.response.body", "body": msgspec.json.encode(line) + b"\n", "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _while_wanted(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
+    """The result of some work, which is stopped when the client goes away: then raises ClientDisconnect."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_left(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+def _nobody_listens(_progress: Progress) -> None:
+    """Where nobody asked how far it is."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 from alembic import command
@@ -25,11 +26,18 @@ class SchemaTooNewError(RuntimeError):
     """The database was written by a newer Capstan; its message tells what to do."""
 
 
+class SchemaState(Enum):
+    """Where a database stands, compared with this program."""
+
+    EMPTY = "empty"
+    OLDER = "older"
+    CURRENT = "current"
+    NEWER = "newer"
+
+
 def migrate(engine: Engine, chain: str) -> None:
     """Upgrade one database along its chain of migrations, "registry" or "telemetry"."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS / chain))
-    config.set_main_option("path_separator", "os")
+    config = _config(chain)
     with _exclusively(engine), engine.connect().execution_options(capstan_writes=True) as connection:
         _refuse_newer(connection, config, chain)
         with connection.begin():
@@ -43,16 +51,43 @@ def version_table(chain: str) -> str:
     return f"schema_version_{chain}"
 
 
+def schema_state(engine: Engine, chain: str) -> SchemaState:
+    """Look at a database without changing anything."""
+    with engine.connect() as connection:
+        current = _revision(connection, chain)
+    if current is None:
+        return SchemaState.EMPTY
+    scripts = ScriptDirectory.from_config(_config(chain))
+    if current == scripts.get_current_head():
+        return SchemaState.CURRENT
+    return SchemaState.OLDER if _is_known(scripts, current) else SchemaState.NEWER
+
+
+def _config(chain: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS / chain))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
 def _refuse_newer(connection: Connection, config: Config, chain: str) -> None:
-    with connection.begin():
-        context = MigrationContext.configure(connection, opts={"version_table": version_table(chain)})
-        current = context.get_current_revision()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if current is not None and current not in known:
+    current = _revision(connection, chain)
+    if current is not None and not _is_known(ScriptDirectory.from_config(config), current):
         raise SchemaTooNewError(
             f"The {chain} database has schema {current}, which is newer than this Capstan knows. "
             "Start the newer Capstan again, or restore the backup made before the upgrade."
         )
+
+
+def _revision(connection: Connection, chain: str) -> str | None:
+    with connection.begin():
+        return MigrationContext.configure(
+            connection, opts={"version_table": version_table(chain)}
+        ).get_current_revision()
+
+
+def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
+    return any(script.revision == revision for script in scripts.walk_revisions())
 
 
 @contextmanager

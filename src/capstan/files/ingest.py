@@ -27,6 +27,7 @@ from capstan.files.archive import Archive, ArchiveFile, ArchiveLimits, open_arch
 from capstan.files.keys import delta_key, zip_key
 from capstan.files.objects import ObjectStore, Writes
 from capstan.jobs.progress import Progress, Report
+from capstan.updates.snapshot import ManifestFile
 
 MIN_COMPRESSED_BYTES = 8192
 MIN_SAVED_BYTES = 10
@@ -40,24 +41,18 @@ Form = Literal["plain", "compressed", "smaller"]
 """How a content is stored: as it is, compressed, or compressed if that makes it smaller."""
 
 
-class ManifestFile(msgspec.Struct, frozen=True):
-    """A row of the bundle's manifest; `file_hash` is of the original content, `file_size` the bytes that are stored."""
-
-    file_name: str
-    file_hash: str
-    s3_path: str
-    file_size: int
-
-
 class Ingested(msgspec.Struct, frozen=True):
-    """What was stored. `zip_sha256` in lower-case hex, sizes in bytes; the counts are of delta objects."""
+    """What was stored. `zip_sha256` in lower-case hex, sizes in bytes.
+
+    Of the objects of `files` so many were stored now; the keys in `reused` were there already.
+    """
 
     zip_key: str
     zip_size: int
     zip_sha256: str
     files: tuple[ManifestFile, ...] = ()
     objects_stored: int = 0
-    objects_reused: int = 0
+    reused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +92,7 @@ class Ingest:
             self._store_zip(zip_path),
             files=tuple(_manifest_file(file, content, stored[content]) for file, content in contents.items()),
             objects_stored=len(fresh),
-            objects_reused=len(reused),
+            reused=tuple(one.key for one in reused.values()),
         )
 
     def encrypted_zip(self, zip_path: Path) -> Ingested:
@@ -106,9 +101,9 @@ class Ingest:
 
     def _store_zip(self, zip_path: Path) -> Ingested:
         size = zip_path.stat().st_size
-        key = zip_key(self.app_prefix, self.version)
         self.report(Progress("storing zip", 0, size))
         sha256 = _hash_of_file(zip_path)
+        key = zip_key(self.app_prefix, self.version, sha256)
         self.store.put_file(key, zip_path)
         self.report(Progress("storing zip", size, size))
         return Ingested(key, size, sha256)

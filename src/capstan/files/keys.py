@@ -48,9 +48,12 @@ def app_prefix(org_id: str, app_id: str) -> str:
     return f"orgs/{org_id}/apps/{app_id}"
 
 
-def zip_key(prefix: str, version: str) -> str:
-    """The key of a bundle's zip; `prefix` as `app_prefix` gives it."""
-    return f"{prefix}/{version}.zip"
+def zip_key(prefix: str, version: str, sha256: str) -> str:
+    """The key of a zip that this server took in; `prefix` as `app_prefix` gives it.
+
+    Another content has another key, so uploads of one version that run at the same time cannot harm each other.
+    """
+    return f"{prefix}/zip/{sha256}/{version}.zip"
 
 
 def delta_key(prefix: str, sha256: str, *, compressed: bool) -> str:
