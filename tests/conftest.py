@@ -30,9 +30,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def database_urls(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DatabaseUrls]:
+def database_urls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseUrls]:
     """Two empty databases; a test that uses this runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         yield sqlite_databases(tmp_path_factory.mktemp("databases"))

@@ -199,7 +199,7 @@ def test_two_writers_of_the_same_devices_neither_block_nor_count_twice(
             for number in range(start, start + 20):
                 writer.batch.seen.add(seen_row(number))
                 writer.batch.add_device(device_row((number * 7 + offset) % 200))
-            await writer.durable()
+            await writer.durable(writer.failures)
         await writer.stop()
 
     async def both() -> None:
@@ -214,7 +214,7 @@ def test_what_was_awaited_is_there_before_the_await_returns(engine: Engine, data
     async def check() -> int:
         writer = Writer(sink_of(database_urls))
         writer.batch.events.append(event_row(1))
-        await writer.durable()
+        await writer.durable(writer.failures)
         found = len(rows(engine, events))
         await writer.stop()
         return found
@@ -243,13 +243,13 @@ def test_a_failed_commit_is_told_leaves_nothing_and_the_next_one_works(
         try:
             writer.batch.events.append(event_row(1, usage="get", usage_version="1.1.0"))
             with pytest.raises(TelemetryUnavailableError):
-                await writer.durable()
+                await writer.durable(writer.failures)
             stored_after_failure = len(rows(engine, events))
         finally:
             with engine.begin() as connection:
                 connection.execute(text("alter table daily_version_away rename to daily_version"))
         writer.batch.events.append(event_row(2, usage="get", usage_version="1.1.0"))
-        await writer.durable()
+        await writer.durable(writer.failures)
         failures = writer.failures
         await writer.stop()
         return stored_after_failure, failures

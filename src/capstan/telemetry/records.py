@@ -1,7 +1,7 @@
 """The rows that device traffic leaves behind, and the batch that gathers them between two commits.
 
-Rows are plain tuples in the order of their `…_COLUMNS`: they are made once for every answer and go to the database as they
-are, so nothing is spent on turning them into anything else.
+Rows are plain tuples in the order of their `…_COLUMNS`: they are made once for every answer and go to the database as
+they are, so nothing is spent on turning them into anything else.
 """
 
 from __future__ import annotations
@@ -56,6 +56,10 @@ EVENT_COLUMNS = (
     "hour",
     "count",
 )
+UNKNOWN_APP_COLUMNS = ("app_id", "device_id", "version_name", "platform", "plugin_version", "created_at")
+MAX_UNKNOWN_APP_ROWS = 500
+"""Rows about apps that are not served here, kept from one commit to the next; anybody can cause them."""
+
 SEEN_COLUMNS = ("app_id", "device_id", "date", "month", "platform", "version_build")
 
 DeviceRow: TypeAlias = tuple[Any, ...]
@@ -81,9 +85,21 @@ class Batch:
     devices: dict[tuple[str, str], DeviceRow] = field(default_factory=dict)
     events: list[EventRow] = field(default_factory=list)
     hourly: dict[tuple[Any, ...], EventRow] = field(default_factory=dict)
+    stamped: dict[int, list[EventRow]] = field(default_factory=dict)
+    unknown_apps: list[tuple[Any, ...]] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.events) + len(self.hourly) + len(self.devices) + len(self.seen)
+        rows = len(self.events) + len(self.hourly) + len(self.devices) + len(self.seen)
+        return rows + len(self.stamped) + len(self.unknown_apps)
+
+    def add_stamped(self, mark: int, rows: list[EventRow]) -> None:
+        """Rows of one event that its sender stamped: they are kept if no event with this mark was kept before."""
+        self.stamped.setdefault(mark, rows)
+
+    def add_unknown_app(self, row: tuple[Any, ...]) -> None:
+        """A request for an app that is not served here; beyond a bound the rest is not kept."""
+        if len(self.unknown_apps) < MAX_UNKNOWN_APP_ROWS:
+            self.unknown_apps.append(row)
 
     def add_device(self, row: DeviceRow) -> None:
         key = (row[0], row[1])

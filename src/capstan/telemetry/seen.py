@@ -1,7 +1,8 @@
 """What this process wrote last for each device, as fingerprints: so that the same again need not be written.
 
-A fixed table: it forgets whatever does not fit, starts empty, and is emptied when a batch could not be committed. One slot a device, so a device that
-changed back is seen to have changed. Repeats within an hour are counted and handed back with the next hour's contact.
+A fixed table: it forgets whatever does not fit, starts empty, and is emptied when a batch could not be committed. One
+slot a device, so a device that changed back is seen to have changed. Repeats within an hour are counted and handed back
+with the next hour's contact.
 """
 
 from __future__ import annotations

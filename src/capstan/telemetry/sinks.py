@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ import msgspec
 import psycopg
 
 from capstan.db.engine import prepare_sqlite
-from capstan.telemetry.days import utc_day
+from capstan.telemetry.days import HOUR_MS, utc_day
 from capstan.telemetry.records import USAGES, Batch
 from capstan.telemetry.statements import (
     DEVICES,
@@ -30,6 +30,8 @@ from capstan.telemetry.statements import (
     RAISE_MAU,
     RAISE_NATIVE,
     RAISE_VERSIONS,
+    STAMPS,
+    UNKNOWN_APPS,
     Insert,
     for_postgresql,
     for_sqlite,
@@ -159,15 +161,27 @@ def _run_sqlite(connection: sqlite3.Connection, insert: Insert, rows: Sequence[R
 def _store(batch: Batch, run: Run) -> None:
     if batch.devices:
         run(DEVICES, [batch.devices[key] for key in sorted(batch.devices)])
-    if batch.events:
-        run(EVENTS, batch.events)
+    events = [*batch.events, *_first_time(batch, run)]
+    if events:
+        run(EVENTS, events)
     if batch.hourly:
         run(HOURLY_EVENTS, [batch.hourly[key] for key in sorted(batch.hourly)])
     if batch.seen:
         _store_seen(batch, run)
-    versions = _usage_rows(batch)
+    if batch.unknown_apps:
+        run(UNKNOWN_APPS, batch.unknown_apps)
+    versions = _usage_rows(events)
     if versions:
         run(RAISE_VERSIONS, versions)
+
+
+def _first_time(batch: Batch, run: Run) -> list[Row]:
+    """Rows of the stamped events that were not kept before."""
+    if not batch.stamped:
+        return []
+    stamps = [(stamp, rows[0][5] // HOUR_MS) for stamp, rows in sorted(batch.stamped.items())]
+    new = {stamp for (stamp,) in run(STAMPS, stamps)}
+    return [row for stamp, rows in batch.stamped.items() if stamp in new for row in rows]
 
 
 def _store_seen(batch: Batch, run: Run) -> None:
@@ -184,9 +198,9 @@ def _raise(insert: Insert, new_rows: list[Row], run: Run) -> None:
         run(insert, [(*key, count) for key, count in sorted(counts.items())])
 
 
-def _usage_rows(batch: Batch) -> list[Row]:
+def _usage_rows(events: Iterable[Row]) -> list[Row]:
     counts: dict[tuple[str, str, str], list[int]] = {}
-    for row in batch.events:
+    for row in events:
         usage = row[9]
         if usage is not None:
             counters = counts.setdefault((row[0], utc_day(row[5]), row[10]), [0] * len(USAGES))

@@ -12,7 +12,13 @@ from functools import lru_cache
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer
 
-from capstan.telemetry.records import DEVICE_COLUMNS, EVENT_COLUMNS, KEPT_WHEN_ABSENT, USAGES
+from capstan.telemetry.records import (
+    DEVICE_COLUMNS,
+    EVENT_COLUMNS,
+    KEPT_WHEN_ABSENT,
+    UNKNOWN_APP_COLUMNS,
+    USAGES,
+)
 from capstan.telemetry.tables import telemetry
 
 _COMPARED = (
@@ -104,6 +110,8 @@ HOURLY_EVENTS = Insert(
     "on conflict (app_id, device_id, action, version_name, hour) where hour is not null"
     " do update set count = events.count + excluded.count",
 )
+STAMPS = Insert("event_stamps", ("stamp", "hour"), "on conflict do nothing returning stamp")
+UNKNOWN_APPS = Insert("unknown_app_events", UNKNOWN_APP_COLUMNS)
 FIRST_OF_MONTH = Insert(
     "monthly_devices",
     ("app_id", "month", "device_id", "first_day"),

@@ -145,3 +145,23 @@ daily_version = Table(
     Column("uninstall", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
+
+# Events that carry their sender's timestamp, by hash, for as long as a sender may repeat them.
+event_stamps = Table(
+    "event_stamps",
+    telemetry,
+    Column("stamp", BigInteger, primary_key=True, autoincrement=False),
+    Column("hour", Integer, nullable=False, index=True),
+)
+
+unknown_app_events = Table(
+    "unknown_app_events",
+    telemetry,
+    Column("id", RowId, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("device_id", String(36), nullable=False),
+    Column("version_name", Text, nullable=False),
+    Column("platform", Text, nullable=False),
+    Column("plugin_version", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+)

@@ -39,7 +39,7 @@ class Telemetry(Protocol):
 
     def written_soon(self) -> None: ...
 
-    async def durable(self) -> None: ...
+    async def durable(self, since: int) -> None: ...
 
 
 class Writer:
@@ -74,15 +74,18 @@ class Writer:
         if self._timer is None:
             self._timer = self._loop.call_later(FLUSH_SECONDS, self._flush)
 
-    async def durable(self) -> None:
-        """Return once everything added to `batch` so far is committed.
+    async def durable(self, since: int) -> None:
+        """Return once everything added to `batch` since `failures` was `since` is committed.
 
-        Raises TelemetryUnavailableError when it could not be.
+        Raises TelemetryUnavailableError when it could not be. What was added over several awaits may lie in more than
+        one batch, hence `since`.
         """
         waiter = self._loop.create_future()
         self._waiters.append(waiter)
         self._flush()
         await waiter
+        if self.failures != since:
+            raise TelemetryUnavailableError("an earlier batch could not be committed")
 
     async def stop(self) -> None:
         """Commit what is left, then end the thread and close the sink."""

@@ -59,8 +59,10 @@ class CheckHandler:
         try:
             entry = await self._directory.app(check.app_id)
             if entry is None:
-                is_limited = self._guard.miss(request.address, check.app_id)
-                return NOT_SERVED_SHORT if is_limited else NOT_SERVED
+                if self._guard.miss(request.address, check.app_id):
+                    return NOT_SERVED_SHORT
+                self._recorder.unknown_app(check, time.time_ns() // 1_000_000)
+                return NOT_SERVED
             return await self._served(check, entry, raw, request)
         except RegistryUnavailableError:
             return UNAVAILABLE

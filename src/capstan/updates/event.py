@@ -87,7 +87,8 @@ class StatsEvent(Struct, frozen=True, gc=False, kw_only=True):
 
     `version_name` may be `<bundle>:<file>`; `raw_version_name` is what was sent before `builtin` was replaced.
     `version_build` is repaired; `custom_id` and `install_source` are normalised. A missing `plugin_version` is read as
-    `0.0.0` (contract: device 3.2).
+    `0.0.0` (contract: device 3.2). `timestamp` is what the sender stamped the event with, None if it did not: it tells
+    a repeated event from a new one and is never taken for the time (contract: device 2.1, 7.9).
     """
 
     app_id: str
@@ -107,6 +108,7 @@ class StatsEvent(Struct, frozen=True, gc=False, kw_only=True):
     custom_id: str
     key_id: str
     metadata: dict[str, str] | None
+    timestamp: int | float | None = None
 
     @property
     def bundle_name(self) -> str:
@@ -147,4 +149,9 @@ def parse_event(item: dict[str, Any]) -> StatsEvent | Refusal:
         custom_id=normal_custom_id(body.get("custom_id")),
         key_id=body.get("key_id", ""),
         metadata=body.get("metadata"),
+        timestamp=_timestamp(body.get("timestamp")),
     )
+
+
+def _timestamp(value: object) -> int | float | None:
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

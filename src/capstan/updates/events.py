@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from capstan.telemetry.records import EventRow, Usage
 from capstan.updates.directory import BundleRef, Directory, Entry
 from capstan.updates.event import StatsEvent
-from capstan.updates.recording import Recorder
+from capstan.updates.recording import Recorder, event_row
 from capstan.updates.semver_policy import BUILTIN_NAME, UNKNOWN_NAME, parse_semver
 from capstan.updates.snapshot import NO_STATE, AppSnapshot, Channel
 
@@ -28,51 +29,59 @@ async def take_event(event: StatsEvent, entry: Entry, directory: Directory, reco
     is_live = bundle is not None and bundle[1]
     if not is_noise and not is_live and not runs_native_bundle(event):
         return "version_not_found"
-    if event.custom_id and not snapshot.allow_device_custom_id:
-        recorder.event(event, "customIdBlocked", event.version_name, now_ms)
+    rows = custom_id_rows(event, snapshot, now_ms)
+    if not is_noise:
+        rows += await _rows(event, bundle if is_live else None, entry, directory, now_ms)
     recorder.seen(event, now_ms)
-    if is_noise:
-        return "accepted"
-    await _record(event, bundle if is_live else None, entry, directory, recorder, now_ms)
-    if not event.action.endswith("_fail"):
+    recorder.events(event, rows)
+    if not is_noise and not event.action.endswith("_fail"):
         recorder.device(event, snapshot, now_ms)
     return "accepted"
 
 
-async def _record(
-    event: StatsEvent,
-    bundle: BundleRef | None,
-    entry: Entry,
-    directory: Directory,
-    recorder: Recorder,
-    now_ms: int,
-) -> None:
-    counts = event.is_prod and not event.is_emulator
-    usage: Literal["install", "fail"] | None = None
-    if counts and bundle is not None and event.bundle_name not in (BUILTIN_NAME, UNKNOWN_NAME):
-        usage = "install" if event.action == "set" else "fail" if event.action.endswith("_fail") else None
-    channel = await _attributed_channel(event, entry.snapshot, directory) if usage is not None else None
+def custom_id_rows(event: StatsEvent, snapshot: AppSnapshot, now_ms: int) -> list[EventRow]:
+    """The log row of a custom id that the app does not keep (contract: device 2.5)."""
+    if not event.custom_id or snapshot.allow_device_custom_id:
+        return []
+    return [event_row(event, "customIdBlocked", event.version_name, now_ms)]
+
+
+async def _rows(
+    event: StatsEvent, bundle: BundleRef | None, entry: Entry, directory: Directory, now_ms: int
+) -> list[EventRow]:
+    usage = _usage(event) if bundle is not None else None
+    if bundle is None or usage is None:
+        return [event_row(event, event.action, event.version_name, now_ms)]
+    channel = await _attributed_channel(event, entry.snapshot, directory)
+    rows = []
     if usage == "install" and event.old_version_name:
         old = await directory.bundle(entry, event.old_version_name)
-        if old is not None and bundle is not None and old[0] != bundle[0]:
-            recorder.event(
-                event,
-                "uninstall",
-                event.old_version_name,
-                now_ms,
-                usage="uninstall",
-                usage_version=event.old_version_name,
-                channel=channel,
+        if old is not None and old[0] != bundle[0]:
+            name = event.old_version_name
+            rows.append(
+                event_row(event, "uninstall", name, now_ms, usage="uninstall", usage_version=name, channel=channel)
             )
-    recorder.event(
-        event,
-        event.action,
-        event.version_name,
-        now_ms,
-        usage=usage,
-        usage_version=event.bundle_name if usage is not None else None,
-        channel=channel,
+    rows.append(
+        event_row(
+            event,
+            event.action,
+            event.version_name,
+            now_ms,
+            usage=usage,
+            usage_version=event.bundle_name,
+            channel=channel,
+        )
     )
+    return rows
+
+
+def _usage(event: StatsEvent) -> Usage | None:
+    """What the event counts as, if it is from a real device with a production build and about a bundle of ours."""
+    if event.is_emulator or not event.is_prod or event.bundle_name in (BUILTIN_NAME, UNKNOWN_NAME):
+        return None
+    if event.action == "set":
+        return "install"
+    return "fail" if event.action.endswith("_fail") else None
 
 
 def runs_native_bundle(event: StatsEvent) -> bool:

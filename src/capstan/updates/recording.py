@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
@@ -93,38 +94,19 @@ class Recorder:
         if not self._seen.is_active(device, hash((app_id, day, platform, build))):
             self._telemetry.batch.seen.add((app_id, device_id, day, first_of_month(day), platform, build))
 
-    def event(
-        self,
-        event: StatsEvent,
-        action: str,
-        version_name: str,
-        now_ms: int,
-        *,
-        usage: Usage | None = None,
-        usage_version: str | None = None,
-        channel: Channel | None = None,
-    ) -> None:
-        """Append to the event log; `usage` says what it counts as."""
-        metadata = _encode(event.metadata).decode() if event.metadata and action == event.action else None
-        self._telemetry.batch.events.append(
-            (
-                event.app_id,
-                event.device_id,
-                action,
-                version_name or "unknown",
-                metadata,
-                now_ms,
-                event.platform,
-                None,
-                event.plugin_version,
-                usage,
-                usage_version,
-                channel.id if channel is not None else None,
-                channel.name if channel is not None else None,
-                None,
-                1,
-            )
-        )
+    def events(self, event: StatsEvent, rows: list[EventRow]) -> None:
+        """Append to the event log what one event leaves there; a stamped event that was kept before leaves nothing."""
+        stamp = _stamp(event)
+        if stamp is None:
+            self._telemetry.batch.events.extend(rows)
+        else:
+            self._telemetry.batch.add_stamped(stamp, rows)
+
+    def unknown_app(self, asked: UpdateCheck | StatsEvent, now_ms: int) -> None:
+        """Note that a device asked for an app that is not served here (contract: device 1.4 step 2, 2.4)."""
+        row = (asked.app_id, asked.device_id, asked.version_name, asked.platform, asked.plugin_version, now_ms)
+        self._telemetry.batch.add_unknown_app(row)
+        self._telemetry.written_soon()
 
     def device(self, event: StatsEvent, snapshot: AppSnapshot, now_ms: int) -> None:
         """Write the device's row as this event describes it."""
@@ -153,6 +135,45 @@ class Recorder:
                 utc_day(now_ms),
             )
         )
+
+
+def event_row(
+    event: StatsEvent,
+    action: str,
+    version_name: str,
+    now_ms: int,
+    *,
+    usage: Usage | None = None,
+    usage_version: str | None = None,
+    channel: Channel | None = None,
+) -> EventRow:
+    """A row of the event log; `usage` says what it counts as."""
+    metadata = _encode(event.metadata).decode() if event.metadata and action == event.action else None
+    return (
+        event.app_id,
+        event.device_id,
+        action,
+        version_name or "unknown",
+        metadata,
+        now_ms,
+        event.platform,
+        None,
+        event.plugin_version,
+        usage,
+        usage_version,
+        channel.id if channel is not None else None,
+        channel.name if channel is not None else None,
+        None,
+        1,
+    )
+
+
+def _stamp(event: StatsEvent) -> int | None:
+    """A 64-bit mark by which a repeated event is recognised; None for one without a timestamp (contract: 7.9)."""
+    if event.timestamp is None:
+        return None
+    parts = (event.app_id, event.device_id, event.action, event.version_name, str(event.timestamp))
+    return int.from_bytes(blake2b("\n".join(parts).encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def _check_row(decision: Decision, now_ms: int, hour: int | None, count: int) -> EventRow:

@@ -14,10 +14,10 @@ from capstan.updates.answers import BUSY, NOT_SERVED, OK, DeviceAnswer, refused
 from capstan.updates.body import Refusal, decode_body
 from capstan.updates.directory import Directory, Entry, RegistryUnavailableError
 from capstan.updates.event import parse_event
-from capstan.updates.events import take_event
+from capstan.updates.events import custom_id_rows, take_event
 from capstan.updates.fields import app_id_complaint
 from capstan.updates.gate import LimitList, is_served
-from capstan.updates.recording import Recorder
+from capstan.updates.recording import Recorder, event_row
 
 _encode = msgspec.json.Encoder().encode
 
@@ -72,6 +72,7 @@ class StatsHandler:
         return refused(limited) if limited is not None else None
 
     async def _take(self, items: list[dict[str, Any]], *, is_batch: bool) -> DeviceAnswer:
+        failures = self._telemetry.failures
         entry = await self._directory.app(items[0]["app_id"])
         now_ms = time.time_ns() // 1_000_000
         results: list[Told | Refusal | None] = []
@@ -79,9 +80,9 @@ class StatsHandler:
             for item in items:
                 results.append(await self._judge(item, entry, now_ms))
         except PlanRefusedError:
-            await self._telemetry.durable()
+            await self._telemetry.durable(failures)
             return NOT_SERVED
-        await self._telemetry.durable()
+        await self._telemetry.durable(failures)
         return _batch_answer(results) if is_batch else _single_answer(results[0])
 
     async def _judge(self, item: dict[str, Any], entry: Entry | None, now_ms: int) -> Told | Refusal | None:
@@ -90,11 +91,11 @@ class StatsHandler:
         if isinstance(event, Refusal):
             return event
         if entry is None:
+            self._recorder.unknown_app(event, now_ms)
             return ON_PREMISE
         if not is_served(entry.snapshot, datetime.now(UTC).date()):
-            self._recorder.event(event, "needPlanUpgrade", event.version_name, now_ms)
-            if event.custom_id and not entry.snapshot.allow_device_custom_id:
-                self._recorder.event(event, "customIdBlocked", event.version_name, now_ms)
+            refused = event_row(event, "needPlanUpgrade", event.version_name, now_ms)
+            self._recorder.events(event, [refused, *custom_id_rows(event, entry.snapshot, now_ms)])
             self._recorder.device(event, entry.snapshot, now_ms)
             raise PlanRefusedError
         outcome = await take_event(event, entry, self._directory, self._recorder, now_ms)
