@@ -1,0 +1,1 @@
+"""The contract's own acceptance vectors, asked of a whole running server."""
