@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
@@ -10,9 +12,9 @@ from sqlalchemy import Engine
 from capstan.db.session import Registry
 from tests.databases import (
     KINDS,
+    Databases,
     DatabaseUrls,
-    Engines,
-    migrated_engines,
+    migrated_databases,
     postgresql_databases,
     postgresql_server,
     sqlite_databases,
@@ -23,9 +25,10 @@ __all__ = ["event_loop_runner", "world"]
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """URL of a PostgreSQL server; started when the first test asks for it."""
-    with postgresql_server(tmp_path_factory.mktemp("postgresql")) as url:
+    # Not below pytest's own folders: each run of pytest closes those to other users, and root's server is one.
+    with tempfile.TemporaryDirectory(prefix="capstan-postgresql-") as folder, postgresql_server(Path(folder)) as url:
         yield url
 
 
@@ -39,27 +42,35 @@ def database_urls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
         yield urls
 
 
-@pytest.fixture(scope="module")
-def migrated(database_urls: DatabaseUrls) -> Iterator[Engines]:
-    """Engines on the module's databases, with their schemas."""
-    with migrated_engines(database_urls) as engines:
-        yield engines
+@pytest.fixture(scope="session", params=KINDS)
+def shared_databases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Two databases with their schemas, made once: each test that uses them leaves them empty."""
+    if request.param == "sqlite":
+        urls = sqlite_databases(tmp_path_factory.mktemp("shared"))
+        with migrated_databases(urls) as databases:
+            yield databases
+        return
+    with (
+        postgresql_databases(request.getfixturevalue("postgresql")) as urls,
+        migrated_databases(urls) as databases,
+    ):
+        yield databases
 
 
 @pytest.fixture
-def engines(migrated: Engines) -> Iterator[Engines]:
+def databases(shared_databases: Databases) -> Iterator[Databases]:
     """Both databases without any row; a test that uses this, or a fixture below, runs once on each kind of database."""
-    yield migrated
-    migrated.empty()
+    yield shared_databases
+    shared_databases.empty()
 
 
 @pytest.fixture
-def registry(engines: Engines) -> Registry:
+def registry(databases: Databases) -> Registry:
     """An empty registry."""
-    return Registry(engines.registry)
+    return Registry(databases.registry)
 
 
 @pytest.fixture
-def telemetry_engine(engines: Engines) -> Engine:
+def telemetry_engine(databases: Databases) -> Engine:
     """An empty telemetry database, the one beside `registry`."""
-    return engines.telemetry
+    return databases.telemetry

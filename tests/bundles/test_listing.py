@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import insert
 
+from capstan.bundles.service import MAX_FILES_SHOWN
 from capstan.db.tables import manifest
 from tests.public_api.plane import accepted, refused
 from tests.public_api.world import APP, ORG, OWNER, SYSTEM, World
@@ -54,6 +55,16 @@ def test_files_that_devices_fetch_one_by_one_are_shown(world: World) -> None:
         ],
         "1.0.1": [{"file_name": "index.html", "s3_path": "to/index.html", "file_hash": "hash of index.html"}],
     }
+
+
+def test_a_page_shows_only_so_many_files(world: World) -> None:
+    for name in ("1.0.0", "1.0.1", "1.0.2"):
+        add_files(world, world.add_bundle(name, manifest_count=MAX_FILES_SHOWN // 2), "index.html")
+    shown = {bundle["name"]: bundle for bundle in accepted(world.owner.get("/bundle", app_id=APP))}
+    assert [name for name, bundle in shown.items() if bundle["manifest"]] == ["1.0.2", "1.0.1"]
+    assert (shown["1.0.0"]["manifest"], shown["1.0.0"]["manifest_count"]) == (None, MAX_FILES_SHOWN // 2)
+    (alone,) = accepted(world.owner.get("/bundle", app_id=APP, version="1.0.0"))
+    assert len(alone["manifest"]) == 1
 
 
 def test_the_newest_come_first_fifty_a_page(world: World) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Uploads:
 
     def send(
         self,
-        body: bytes,
+        body: bytes | AsyncIterator[bytes],
         *,
         caller: Caller | None = None,
         app_id: str | None = APP,
@@ -46,7 +46,11 @@ class Uploads:
         return self.world.runner.run(self.post(body, given, (caller or self.world.owner).headers, accept))
 
     async def post(
-        self, body: bytes, query: Mapping[str, str], headers: Mapping[str, str], accept: str = "application/json"
+        self,
+        body: bytes | AsyncIterator[bytes],
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        accept: str = "application/json",
     ) -> httpx.Response:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=True, client=(LOOPBACK, 40_000))
         async with httpx.AsyncClient(transport=transport, base_url="http://capstan.test", trust_env=False) as client:

@@ -8,7 +8,7 @@ from tests.public_api.plane import Caller, accepted, refused
 from tests.public_api.world import APP, World
 
 
-def put(world: World, channel: str = "beta", **members: Any) -> None:
+def put(world: World, channel: str = "beta", /, **members: Any) -> None:
     """Set a channel with the owner's key; it must be accepted."""
     accepted(world.owner.post("/channel", app_id=APP, channel=channel, **members))
 

@@ -67,18 +67,20 @@ RANGES = [
 
 def test_an_integer_outside_its_range_is_refused_with_the_range(world: World) -> None:
     for name, lowest, highest in RANGES:
-        for value in (lowest - 1, highest + 1, lowest + 0.5, str(lowest), True, [lowest]):
+        outside: list[Any] = [lowest - 1, highest + 1, lowest + 0.5, str(lowest), True, [lowest]]
+        for value in outside:
             answer = world.owner.post("/channel", app_id=APP, channel="beta", **{name: value})
             assert refused(answer) == (400, "invalid_rollout_config")
             assert answer.json()["message"] == f"{name} must be an integer between {lowest} and {highest}"
             assert answer.json()["moreInfo"] == {"field": name, "value": value, "min": lowest, "max": highest}
-        for value in (lowest, highest):
-            put(world, **{name: value})
-            assert read(world)[name] == value
+        for bound in (lowest, highest):
+            put(world, "beta", **{name: bound})
+            assert read(world)[name] == bound
 
 
 def test_a_percentage_outside_0_to_100_is_refused(world: World) -> None:
-    for value in (-0.01, 100.01, "50", True, [], 1e300, {}):
+    values: list[Any] = [-0.01, 100.01, "50", True, [], 1e300, {}]
+    for value in values:
         assert refusal(world, rolloutPercentage=value) == (400, "invalid_rollout_percentage")
 
 
@@ -96,7 +98,8 @@ def test_basis_points_win_over_a_percentage(world: World) -> None:
 
 
 def test_a_confidence_outside_0_to_1_is_refused(world: World) -> None:
-    for value in (0, 1, -0.5, 1.5, "0.9", True, 0.000001, 0.9999999, []):
+    values: list[Any] = [0, 1, -0.5, 1.5, "0.9", True, 0.000001, 0.9999999, []]
+    for value in values:
         assert refusal(world, autoPauseConfidence=value) == (400, "invalid_auto_pause_confidence")
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 from capstan.db.tables import channels, deploy_history
 from tests.channels.requests import put, read, refusal
 from tests.public_api.world import ORG, OWNER, World
@@ -9,10 +12,11 @@ from tests.public_api.world import ORG, OWNER, World
 
 def test_a_change_moves_the_apps_revision_and_a_repetition_does_not(world: World) -> None:
     revisions = [world.app()["revision"]]
-    for members in ({}, {"public": True}, {"public": True}, {"allow_dev": False}):
+    changes: list[dict[str, Any]] = [{}, {"public": True}, {"public": True}, {"allow_dev": False}]
+    for members in changes:
         put(world, **members)
         revisions.append(world.app()["revision"])
-    steps = [later - earlier for earlier, later in zip(revisions, revisions[1:], strict=False)]
+    steps = [later - earlier for earlier, later in pairwise(revisions)]
     assert steps == [1, 1, 0, 1]
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from capstan.db.tables import channels, deploy_history
-from tests.channels.requests import put, read
+from tests.channels.requests import put, read, refusal
 from tests.public_api.plane import accepted, refused
 from tests.public_api.world import APP, ORG, OWNER, World
 
-PLAIN = {
+PLAIN: dict[str, Any] = {
     "disableAutoUpdateUnderNative": False,
     "disableAutoUpdate": "patch",
     "ios": False,
@@ -53,7 +55,7 @@ def test_a_change_changes_what_it_names_and_nothing_else(world: World) -> None:
 
 
 def test_every_camel_case_member_has_a_snake_case_alias(world: World) -> None:
-    aliases = {
+    aliases: dict[str, Any] = {
         "disable_auto_update_under_native": False,
         "disable_auto_update": "minor",
         "rollout_percentage_bps": 100,
@@ -101,7 +103,7 @@ def test_every_policy_is_accepted(world: World) -> None:
 
 def test_null_means_not_given_for_what_has_no_null(world: World) -> None:
     put(world, **PLAIN)
-    no_null = {name: None for name in PLAIN if name not in NULLABLE}
+    no_null: dict[str, Any] = {name: None for name in PLAIN if name not in NULLABLE}
     put(world, **no_null, rollback=None, promoteToStable=None, rolloutPaused=None, public=None, rolloutPercentage=None)
     channel = read(world)
     assert {name: channel[name] for name in PLAIN} == PLAIN
@@ -140,7 +142,7 @@ def test_a_bundle_is_set_by_name_and_only_when_it_is_named(world: World) -> None
 def test_no_bundle_has_four_names(world: World) -> None:
     world.add_bundle("1.0.0")
     for nothing in (None, "", "builtin", "unknown"):
-        put(world, channel=f"new {nothing}", version=nothing)
+        put(world, f"new {nothing}", version=nothing)
         assert read(world, f"new {nothing}")["version"] is None
         put(world, version="1.0.0")
         put(world, version=nothing)
@@ -164,6 +166,16 @@ def test_a_bundle_that_is_no_semver_may_be_set(world: World) -> None:
     world.add_bundle("nightly-7")
     put(world, version="nightly-7", disableAutoUpdate="minor")
     assert read(world)["version"]["name"] == "nightly-7"
+
+
+def test_a_bundle_whose_upload_is_not_finished_is_refused(world: World) -> None:
+    world.add_bundle("1.0.0")
+    world.add_bundle("2.0.0", storage_provider="r2-direct", external_url=None)
+    put(world, version="1.0.0")
+    assert refusal(world, version="2.0.0") == (400, "cannot_set_bundle_to_channel")
+    assert refusal(world, rolloutVersion="2.0.0") == (400, "cannot_set_bundle_to_channel")
+    assert refusal(world, channel="new", version="2.0.0") == (400, "cannot_set_bundle_to_channel")
+    assert read(world)["version"]["name"] == "1.0.0"
 
 
 def test_each_new_bundle_is_a_deployment(world: World) -> None:

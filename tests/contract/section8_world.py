@@ -64,10 +64,10 @@ def shift(vector_id: str) -> int:
 
 
 def own(text: str, vector_id: str) -> str:
-    """Text with the contract's app ids replaced by this vector's."""
+    """Text with the contract's app ids, and the bundle id in manifest URLs, replaced by this vector's."""
     for app in APPS:
         text = text.replace(app, f"{app}.{group(vector_id).lower()}")
-    return text
+    return text.replace("key=201", f"key={201 + shift(vector_id)}")
 
 
 def as_written(text: str, vector_id: str) -> str:

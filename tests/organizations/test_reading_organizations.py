@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,7 +54,7 @@ def test_a_page_that_is_no_number_is_refused_unless_one_organization_is_asked_fo
     assert accepted(world.owner.get("/organization", page=page, orgId=ORG))["id"] == ORG
 
 
-@pytest.mark.parametrize("org_id", [str(uuid.uuid4()), "not-a-uuid", "%", "x" * 5000])
+@pytest.mark.parametrize("org_id", ["5f3c0d4e-0000-4000-8000-00000000dead", "not-a-uuid", "%", "x" * 5000])
 def test_an_unknown_or_malformed_id_is_refused_like_one_out_of_reach(world: World, org_id: str) -> None:
     answer = world.owner.get("/organization", orgId=org_id)
     assert refused(answer) == (400, "invalid_org_id")

@@ -22,7 +22,7 @@ _RECORD_KEY: Mapping[Table, str] = {
     "app_versions": "id",
     "org_users": "id",
 }
-_INTERNAL = frozenset({"revision", "device_pin_count", "size"})
+_INTERNAL = frozenset({"revision", "device_pin_count", "channel_self_count", "size"})
 _LEFT_OUT: Mapping[str, frozenset[str]] = {"app_versions": frozenset({"manifest", "native_packages"})}
 
 

@@ -53,7 +53,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     created_by_apikey_rbac_id: str | None
     manifest: list[BundleFile] | None
     bucket_id: None
-    min_update_version_of_old: str | None = field(name="minUpdateVersion")
+    seed_min_update_version: str | None = field(name="minUpdateVersion")
 
 
 class BundleList(Struct, frozen=True):
@@ -121,7 +121,7 @@ class BundleChanges(Struct, frozen=True):
     zip_bytes: int
 
 
-_MADE_HERE = frozenset({"manifest", "bucket_id", "min_update_version_of_old"})
+_MADE_HERE = frozenset({"manifest", "bucket_id", "seed_min_update_version"})
 _COLUMNS = tuple(name for name in Bundle.__struct_fields__ if name not in _MADE_HERE)
 
 
@@ -132,7 +132,7 @@ def to_wire(row: RowMapping, files: Sequence[ManifestFile] = ()) -> Bundle:
         **{name: row[name] for name in _COLUMNS},
         manifest=manifest or None,
         bucket_id=None,
-        min_update_version_of_old=row["min_update_version"],
+        seed_min_update_version=row["min_update_version"],
     )
 
 
@@ -156,7 +156,7 @@ def get_bundles(call: ReadCall, given: BundleList) -> list[Bundle]:
         given.app_id,
         offset=given.page * PAGE_SIZE,
         limit=PAGE_SIZE,
-        version=given.version,
+        version=given.version or None,
         bundle_id=given.id,
     )
     return [to_wire(row, files.get(row["id"], ())) for row in rows]

@@ -4,11 +4,12 @@ Everything that can be refused before the bytes come is refused by `preflight`; 
 may lie between the two. Until `publish` commits nobody sees anything of an upload; afterwards everybody sees all of it.
 
 Two uploads of one version may race: each has stored its own zip under a key of its own, so neither harms the other,
-and the first to publish has the name (docs/decisions/uploads.md).
+and the first to publish has the name (docs/decisions/0009).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import RowMapping
@@ -25,6 +26,7 @@ from capstan.db.session import ReadSession, WriteSession
 from capstan.errors import Problem
 from capstan.files.ingest import Ingested
 from capstan.files.objects import ObjectStore
+from capstan.updates.snapshot import ManifestFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,10 @@ class Release:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A new bundle, and what it changes against the one that devices had before."""
+    """A new bundle with the files of its manifest, and what it changes against the one that devices had before."""
 
     bundle: RowMapping
+    files: Sequence[ManifestFile]
     comparison: Comparison
 
 
@@ -104,11 +107,13 @@ def publish(
             "comment": release.comment or None,
         },
     )
-    if stored.files:
-        store.insert_manifest(session, bundle["id"], stored.files)
+    files = sorted(stored.files, key=lambda file: file.file_name)
+    if files:
+        store.insert_manifest(session, bundle["id"], files)
         store.add_to_manifest_count(session, app["app_id"], 1)
     before = _offer(session, principal, app, release.channel, bundle) if release.channel else None
-    return Published(bundle, compare(session, bundle, before or store.latest_before(session, bundle)))
+    comparison = compare(session, bundle, before or store.latest_before(session, bundle))
+    return Published(bundle, files, comparison)
 
 
 def _check_channel(session: ReadSession, principal: Principal, app: RowMapping, name: str) -> None:

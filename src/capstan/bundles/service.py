@@ -23,6 +23,9 @@ from capstan.db.session import ReadSession, WriteSession
 from capstan.errors import Problem
 from capstan.updates.snapshot import ManifestFile
 
+MAX_FILES_SHOWN = 10_000
+"""About 2 MB of an answer. A page of large bundles would have tens of megabytes otherwise."""
+
 Manifests = Mapping[int, Sequence[ManifestFile]]
 
 
@@ -50,11 +53,12 @@ def list_bundles(
 ) -> tuple[Sequence[RowMapping], Manifests]:
     """`limit` bundles from `offset` on, newest first, and the files of those that have a manifest.
 
+    Files are left out from the bundle on with which they would be more than `MAX_FILES_SHOWN`, the first one aside.
     Raises Problem `missing_app_id`, `invalid_app_id` or `cannot_get_bundle`.
     """
     app_id = readable_app(session, principal, app_id)
     rows = store.page(session, app_id, name=version, bundle_id=bundle_id, offset=offset, limit=limit)
-    return rows, store.manifests(session, [row["id"] for row in rows if row["manifest_count"]])
+    return rows, store.manifests(session, _shown_with_files(rows))
 
 
 def readable_app(session: ReadSession, principal: Principal, app_id: str | None) -> str:
@@ -127,7 +131,7 @@ def set_channel(
 ) -> tuple[RowMapping, RowMapping]:
     """Point a channel at a bundle; gives both rows. Raises Problem as contract public 16.4 lists."""
     app_id = apps.checked_app_id(app_id)
-    channel = store.channel_by_id(session, app_id, channel_id)
+    channel = channels.find_by_id(session, app_id, channel_id)
     if not _may_promote(session, principal, app_id, channel):
         raise Problem(
             "cannot_access_app", "You can't access this app", more={"app_id": app_id, "channel_id": channel_id}
@@ -196,6 +200,18 @@ def insert(session: WriteSession, principal: Principal, app: RowMapping, values:
     audit.inserted(session, "app_versions", app["owner_org"], row)
     session.touch_app(app["app_id"])
     return row
+
+
+def _shown_with_files(rows: Sequence[RowMapping]) -> list[int]:
+    bundle_ids: list[int] = []
+    files = 0
+    for row in rows:
+        files += row["manifest_count"]
+        if bundle_ids and files > MAX_FILES_SHOWN:
+            break
+        if row["manifest_count"]:
+            bundle_ids.append(row["id"])
+    return bundle_ids
 
 
 def _deletable(session: ReadSession, principal: Principal, app_id: str | None) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import asdict
-from sqlalchemy import RowMapping, Select, delete, exists, insert, select, tuple_, update
+from sqlalchemy import RowMapping, Select, and_, delete, exists, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_update
 
 from capstan.bundles.policy import EncryptionPolicy
@@ -43,11 +43,12 @@ def by_id(session: ReadSession, app_id: str, bundle_id: int, *, lock: bool = Fal
 
 def latest_before(session: ReadSession, bundle: RowMapping) -> RowMapping | None:
     """The newest finished bundle of the app that is older than this one and not deleted."""
-    age = tuple_(app_versions.c.created_at, app_versions.c.id)
+    created_at, bundle_id = app_versions.c.created_at, app_versions.c.id
+    same_moment = and_(created_at == bundle["created_at"], bundle_id < bundle["id"])
     older = _bundles(bundle["app_id"]).where(
         ~app_versions.c.deleted,
         app_versions.c.storage_provider != "r2-direct",
-        age < tuple_(bundle["created_at"], bundle["id"]),
+        or_(created_at < bundle["created_at"], same_moment),
     )
     return session.first(older.order_by(*_NEWEST_FIRST).limit(1))
 
@@ -67,10 +68,6 @@ def has_public_channel(session: ReadSession, app_id: str) -> bool:
     return bool(session.scalar(select(exists().where(channels.c.app_id == app_id, channels.c.public))))
 
 
-def channel_by_id(session: ReadSession, app_id: str, channel_id: int) -> RowMapping | None:
-    return session.first(select(channels).where(channels.c.app_id == app_id, channels.c.id == channel_id))
-
-
 def encryption_policy(session: ReadSession, org_id: str) -> EncryptionPolicy:
     row = session.first(
         select(orgs.c.enforce_encrypted_bundles, orgs.c.required_encryption_key).where(orgs.c.id == org_id)
@@ -80,10 +77,10 @@ def encryption_policy(session: ReadSession, org_id: str) -> EncryptionPolicy:
 
 
 def manifests(session: ReadSession, bundle_ids: Collection[int]) -> Mapping[int, Sequence[ManifestFile]]:
-    """The files of each of some bundles, in the order of their names."""
+    """The files of each of some bundles, in the order in which they were stored."""
     of_bundles = select(manifest).where(manifest.c.app_version_id.in_(bundle_ids))
     files = defaultdict(list)
-    for row in session.rows(of_bundles.order_by(manifest.c.app_version_id, manifest.c.file_name)):
+    for row in session.rows(of_bundles.order_by(manifest.c.app_version_id, manifest.c.id)):
         file = ManifestFile(row["file_name"], row["file_hash"], row["s3_path"], row["file_size"])
         files[row["app_version_id"]].append(file)
     return files

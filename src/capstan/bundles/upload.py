@@ -29,7 +29,7 @@ from capstan.bundles import publishing
 from capstan.bundles.api import Bundle, BundleChanges, changes_to_wire, to_wire
 from capstan.bundles.publishing import Published, Release
 from capstan.channels.service import MAX_NAME_LENGTH
-from capstan.db.session import Registry
+from capstan.db.session import ReadSession, Registry
 from capstan.errors import Problem
 from capstan.files.archive import ArchiveLimits, too_large
 from capstan.files.incoming import Incoming
@@ -103,7 +103,7 @@ class Refused(Struct, frozen=True):
 class _Upload:
     """An upload that may come in."""
 
-    principal: Principal
+    request: Request
     release: Release
     app_prefix: str
 
@@ -143,7 +143,7 @@ class BundleUpload:
             await problem_answer(unknown_error())(scope, receive, send)
         else:
             try:
-                await _while_wanted(receive, self._answer(request, send, upload, path))
+                await _while_wanted(receive, self._answer(send, upload, path))
             except ClientDisconnect:
                 log.info("upload given up")
             finally:
@@ -160,14 +160,18 @@ class BundleUpload:
         return upload, await self._incoming.receive(uuid.uuid4().hex, request.stream())
 
     def _admit(self, request: Request) -> _Upload:
-        address = self._addresses.of(request.client.host if request.client else None, request.headers)
         with self._registry.read() as session:
-            principal = self._credentials.resolve(session, request.headers, Credentials.KEY, address).principal
+            principal = self._principal(session, request)
             release = _release(request.url.query)
             app = publishing.preflight(session, principal, release)
-        return _Upload(principal, release, app_prefix(app["owner_org"], app["app_id"]))
+        return _Upload(request, release, app_prefix(app["owner_org"], app["app_id"]))
 
-    async def _answer(self, request: Request, send: Send, upload: _Upload, path: Path) -> None:
+    def _principal(self, session: ReadSession, request: Request) -> Principal:
+        address = self._addresses.of(request.client.host if request.client else None, request.headers)
+        return self._credentials.resolve(session, request.headers, Credentials.KEY, address).principal
+
+    async def _answer(self, send: Send, upload: _Upload, path: Path) -> None:
+        request = upload.request
         if NDJSON in request.headers.get("accept", ""):
             await self._answer_in_lines(send, upload, path)
             return
@@ -224,8 +228,11 @@ class BundleUpload:
             return await ingest_in_child(request, passed_on)
 
     def _publish(self, upload: _Upload, stored: Ingested) -> Uploaded:
-        with self._registry.write(upload.principal) as session:
-            published = publishing.publish(session, upload.principal, upload.release, stored, self._objects)
+        # Asked again, because a key that was taken away while the bytes came in must not publish them.
+        with self._registry.read() as session:
+            principal = self._principal(session, upload.request)
+        with self._registry.write(principal) as session:
+            published = publishing.publish(session, principal, upload.release, stored, self._objects)
         log.info("bundle published", app_id=upload.release.app_id, version=upload.release.version)
         return _uploaded(upload, stored, published)
 
@@ -238,7 +245,7 @@ def _release(query: str) -> Release:
 
 def _uploaded(upload: _Upload, stored: Ingested, published: Published) -> Uploaded:
     return Uploaded(
-        bundle=to_wire(published.bundle, stored.files),
+        bundle=to_wire(published.bundle, published.files),
         channel=upload.release.channel,
         files=len(stored.files),
         objects_stored=stored.objects_stored,

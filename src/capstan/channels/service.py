@@ -59,6 +59,11 @@ def find(session: ReadSession, app_id: str, name: str) -> RowMapping | None:
     return store.find(session, app_id, name)
 
 
+def find_by_id(session: ReadSession, app_id: str, channel_id: int) -> RowMapping | None:
+    """As `find`."""
+    return store.by_id(session, app_id, channel_id)
+
+
 def scope_of(channel: RowMapping) -> ChannelScope:
     """Where rights on this channel are asked for."""
     return ChannelScope(channel["owner_org"], channel["app_id"], channel["rbac_id"])
@@ -205,6 +210,12 @@ def _named(bundles: Bundles, wanted: str | int | None, app_id: str) -> RowMappin
     bundle = bundles.get(wanted) if wanted is not None else None
     if bundle is None:
         raise Problem("cannot_find_version", "Cannot find version", more={"app_id": app_id, "version": wanted})
+    if bundle["storage_provider"] == "r2-direct":
+        raise Problem(
+            "cannot_set_bundle_to_channel",
+            "The upload of this bundle is not finished",
+            more={"app_id": app_id, "version": bundle["name"]},
+        )
     return bundle
 
 

@@ -9,7 +9,15 @@ from sqlalchemy import RowMapping, Select, delete, insert, or_, select, true, up
 
 from capstan.access.check import Visibility
 from capstan.db.session import ReadSession, WriteSession
-from capstan.db.tables import app_versions, channel_devices, channels, deploy_history, orgs, role_bindings
+from capstan.db.tables import (
+    app_versions,
+    channel_devices,
+    channel_self_choices,
+    channels,
+    deploy_history,
+    orgs,
+    role_bindings,
+)
 
 _stable = app_versions.alias("stable")
 _target = app_versions.alias("target")
@@ -81,11 +89,15 @@ def update_channel(session: WriteSession, channel_id: int, values: dict[str, Any
     return row
 
 
-def delete_channel(session: WriteSession, channel_id: int) -> int:
-    """Remove a channel; returns how many devices were forced onto it. The references take the rest away."""
+def delete_channel(session: WriteSession, channel_id: int) -> tuple[int, int]:
+    """Remove a channel; returns how many devices were forced onto it, and how many had chosen it themselves.
+
+    The references take the rest away.
+    """
     overrides = session.run(delete(channel_devices).where(channel_devices.c.channel_id == channel_id))
+    choices = session.run(delete(channel_self_choices).where(channel_self_choices.c.channel_id == channel_id))
     session.run(delete(channels).where(channels.c.id == channel_id))
-    return overrides
+    return overrides, choices
 
 
 def insert_deployment(session: WriteSession, values: dict[str, Any]) -> None:

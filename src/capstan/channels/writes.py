@@ -54,9 +54,9 @@ def change(session: WriteSession, current: RowMapping, columns: Columns) -> RowM
 
 
 def remove(session: WriteSession, channel: RowMapping) -> None:
-    """Delete a channel with its overrides, deployments and grants; bundles stay."""
-    overrides = store.delete_channel(session, channel["id"])
-    count_device_state(session, channel["app_id"], overrides=-overrides)
+    """Delete a channel with the devices' places on it, its deployments and grants; bundles stay."""
+    overrides, choices = store.delete_channel(session, channel["id"])
+    count_device_state(session, channel["app_id"], overrides=-overrides, choices=-choices)
     audit.deleted(session, "channels", channel["owner_org"], channel)
     _settle(session, channel)
 

@@ -12,12 +12,14 @@ from capstan.db.session import WriteSession
 from capstan.db.tables import app_versions, apps, channels
 
 
-def count_device_state(session: WriteSession, app_id: str, *, overrides: int = 0, pins: int = 0) -> None:
-    """Note that rows of `channel_devices` and `device_pins` were added, or removed if negative.
+def count_device_state(
+    session: WriteSession, app_id: str, *, overrides: int = 0, pins: int = 0, choices: int = 0
+) -> None:
+    """Note that rows of `channel_devices`, `device_pins` and `channel_self_choices` were added, or removed if negative.
 
     Whether the app has any is part of what makes a snapshot stale, so the first and the last of them are announced.
     """
-    if not overrides and not pins:
+    if not (overrides or pins or choices):
         return
     row = session.first(
         update(apps)
@@ -25,10 +27,11 @@ def count_device_state(session: WriteSession, app_id: str, *, overrides: int = 0
         .values(
             channel_device_count=apps.c.channel_device_count + overrides,
             device_pin_count=apps.c.device_pin_count + pins,
+            channel_self_count=apps.c.channel_self_count + choices,
         )
-        .returning((apps.c.channel_device_count + apps.c.device_pin_count).label("total"))
+        .returning((apps.c.channel_device_count + apps.c.device_pin_count + apps.c.channel_self_count).label("total"))
     )
-    if row is not None and (row["total"] == 0 or row["total"] == overrides + pins):
+    if row is not None and row["total"] in (0, overrides + pins + choices):
         session.notify_app(app_id)
 
 

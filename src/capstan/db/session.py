@@ -52,9 +52,11 @@ class WriteSession(ReadSession):
 
     def run(self, statement: Executable, rows: Sequence[dict[str, Any]] | None = None) -> int:
         """Execute a statement (once for each of `rows`, if given) and return how many rows it changed."""
-        if rows is None:
-            return self._connection.execute(statement).rowcount
-        return self._connection.execute(statement, rows).rowcount if rows else 0
+        if rows is not None and not rows:
+            return 0
+        # Without the option an insert's count is unknown on PostgreSQL, where it also returns the new id.
+        counted = {"preserve_rowcount": True}
+        return self._connection.execute(statement, rows, execution_options=counted).rowcount
 
     def touch_app(self, app_id: str) -> None:
         """Note that devices of this app may now get other answers. Harmless for an app that is gone by the end."""

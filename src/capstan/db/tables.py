@@ -189,8 +189,10 @@ apps = Table(
     Column("stats_refresh_requested_at", Timestamp),
     Column("build_timeout_seconds", BigInteger, nullable=False, server_default=text("900")),
     Column("build_timeout_updated_at", Timestamp),
-    # Rows of device_pins, kept beside channel_device_count: devices of an app without either need no look-up.
+    # Rows of device_pins and channel_self_choices, kept beside channel_device_count: devices of an app without any of
+    # the three need no look-up.
     Column("device_pin_count", BigInteger, nullable=False, server_default=text("0")),
+    Column("channel_self_count", BigInteger, nullable=False, server_default=text("0")),
     # Moves with every change that can alter a device's answer (house rule: snapshots compare it).
     Column("revision", BigInteger, nullable=False),
     CheckConstraint("retention >= 0 and retention < 63113904", name="retention"),
@@ -417,3 +419,99 @@ stored_objects = Table(
     # Last written, or found by an existence check: nothing younger than seven days is ever swept.
     Column("touched_at", Timestamp, nullable=False),
 )
+
+# The channels that devices chose themselves whose plugin does not keep the choice on the device (contract: device 3.2).
+channel_self_choices = Table(
+    "channel_self_choices",
+    registry,
+    Column("app_id", Text, ForeignKey("apps.app_id", ondelete="CASCADE"), primary_key=True),
+    Column("device_id", String(36), primary_key=True),
+    Column("channel_id", RowId, ForeignKey("channels.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("updated_at", Timestamp, nullable=False),
+    CheckConstraint("device_id = lower(device_id)", name="device_id_lower"),
+)
+
+# Resumable uploads that are not complete yet (contract: device 4.3).
+uploads = Table(
+    "uploads",
+    registry,
+    Column("id", String(32), primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("app_id", Text, ForeignKey("apps.app_id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("org_id", Uuid, nullable=False),
+    # Null while the client has not said how long it will be.
+    Column("length", BigInteger),
+    Column("received", BigInteger, nullable=False),
+    # The header that came with the creation, as it came.
+    Column("metadata", Text, nullable=False),
+    Column("checksum", Text),
+    Column("created_at", Timestamp, nullable=False),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+    # The request that works on it, and the moment from which it may be taken for dead.
+    Column("lock_owner", String(32)),
+    Column("lock_until", Timestamp),
+    CheckConstraint("received >= 0", name="received"),
+)
+
+# What has arrived of each, in pieces; an object of the store holds one piece.
+upload_parts = Table(
+    "upload_parts",
+    registry,
+    Column("upload_id", String(32), ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    # The request that wrote it. Two that both believe to hold the upload never write the same object.
+    Column("owner", String(32), nullable=False),
+)
+
+# Upload links are signed, not stored; these were used and are not good for a second time (contract: device 4.5).
+used_upload_links = Table(
+    "used_upload_links",
+    registry,
+    Column("id", String(32), primary_key=True),
+    Column("expires_at", Timestamp, nullable=False, index=True),
+)
+
+# Periodic work: when each job is due, who has it in hand, how its last run ended. One row for each job that ever was.
+jobs = Table(
+    "jobs",
+    registry,
+    Column("name", Text, primary_key=True),
+    Column("due_at", Timestamp, nullable=False),
+    # The process that runs it, and the moment from which that process may be taken for dead.
+    Column("lease_owner", String(32)),
+    Column("lease_until", Timestamp),
+    Column("started_at", Timestamp),
+    Column("ended_at", Timestamp),
+    Column("outcome", Text),
+    Column("detail", Document),
+    # Failed runs since the last one that did not fail.
+    Column("failures", Integer, nullable=False, server_default=text("0")),
+    CheckConstraint("outcome is null or outcome in ('done', 'stopped', 'failed')", name="outcome"),
+)
+
+# The last runs of each job that are worth telling.
+job_runs = Table(
+    "job_runs",
+    registry,
+    Column("id", RowId, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("started_at", Timestamp, nullable=False),
+    Column("ended_at", Timestamp, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("detail", Document, nullable=False),
+    Index("ix_job_runs_name_id", "name", "id"),
+    CheckConstraint("outcome in ('done', 'stopped', 'failed')", name="outcome"),
+)
+
+# Objects that nothing refers to any more and that are about to be removed. Nothing accounts for them from here on.
+doomed_objects = Table(
+    "doomed_objects",
+    registry,
+    Column("key", Text, primary_key=True),
+    Column("app_id", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("doomed_at", Timestamp, nullable=False),
+)
+
+Index("ix_app_versions_r2_path", app_versions.c.r2_path)

@@ -98,13 +98,16 @@ def place(session: WriteSession, principal: Principal, wanted: Placement, *, pin
     bundle = _live_bundle(session, app_id, wanted.bundle) if wanted.bundle else None
     session.lock_app(app_id)
     channel = _forceable_channel(session, principal, app_id, wanted.channel) if wanted.channel else None
-    overrides = store.put_override(session, channel, device_id) if channel is not None else 0
+    overrides = _force(session, channel, device_id) if channel is not None else 0
     pins = store.put_pin(session, app_id, device_id, bundle["id"]) if bundle is not None else 0
     count_device_state(session, app_id, overrides=overrides, pins=pins)
 
 
 def release(session: WriteSession, principal: Principal, app_id: str | None, device_id: str | None) -> None:
-    """Take a device's override and pin away, if it has any. Raises Problem as contract public 15.3 lists."""
+    """Take away a device's override, pin and own choice of a channel, if it has any (contract: device 3.2).
+
+    Raises Problem as contract public 15.3 lists.
+    """
     if not app_id:
         raise Problem("missing_app_id", "Missing app_id")
     if not device_id:
@@ -114,7 +117,8 @@ def release(session: WriteSession, principal: Principal, app_id: str | None, dev
     session.lock_app(app_id)
     overrides = store.delete_override(session, app_id, device_id)
     pins = store.delete_pin(session, app_id, device_id)
-    count_device_state(session, app_id, overrides=-overrides, pins=-pins)
+    choices = store.delete_choice(session, app_id, device_id)
+    count_device_state(session, app_id, overrides=-overrides, pins=-pins, choices=-choices)
 
 
 def _readable_app(session: ReadSession, principal: Principal, app_id: str | None) -> str:
@@ -146,6 +150,12 @@ def _forceable_channel(session: WriteSession, principal: Principal, app_id: str,
     if channel["public"]:
         raise Problem("public_channel_override", "Cannot set channel override for public channel", more=more)
     return channel
+
+
+def _force(session: WriteSession, channel: RowMapping, device_id: str) -> int:
+    # An operator's word replaces that of an older plugin too, which keeps its choice here (contract: device 3.2).
+    store.align_choice(session, channel, device_id)
+    return store.put_override(session, channel, device_id)
 
 
 def _with_names(session: ReadSession, app_id: str, rows: Sequence[RowMapping]) -> list[Device]:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import RowMapping, Table, delete, insert, select, update
 
 from capstan.db.session import ReadSession, WriteSession
-from capstan.db.tables import app_versions, channel_devices, channels, device_pins
+from capstan.db.tables import app_versions, channel_devices, channel_self_choices, channels, device_pins
 
 
 def bundle_ids(session: ReadSession, app_id: str, names: Collection[str]) -> dict[str, int]:
@@ -58,6 +58,18 @@ def delete_override(session: WriteSession, app_id: str, device_id: str) -> int:
 def delete_pin(session: WriteSession, app_id: str, device_id: str) -> int:
     """How many were removed, 0 or 1."""
     return _delete(session, device_pins, app_id, device_id)
+
+
+def align_choice(session: WriteSession, channel: RowMapping, device_id: str) -> None:
+    """Have the device's own choice, which would go before the override, be the same channel; if it made one."""
+    of_device = (channel_self_choices.c.app_id == channel["app_id"], channel_self_choices.c.device_id == device_id)
+    values = {"channel_id": channel["id"], "updated_at": session.now}
+    session.run(update(channel_self_choices).where(*of_device).values(values))
+
+
+def delete_choice(session: WriteSession, app_id: str, device_id: str) -> int:
+    """How many were removed, 0 or 1."""
+    return _delete(session, channel_self_choices, app_id, device_id)
 
 
 def _put(session: WriteSession, table: Table, values: dict[str, Any], new: dict[str, Any]) -> int:

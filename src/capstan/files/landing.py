@@ -11,17 +11,19 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import obstore
 from obstore.store import LocalStore
 
 STAGING = "staging"
 """Folder of half-written objects in a local store; no object name can collide with it."""
+
+Content: TypeAlias = bytes | Path | Iterator[bytes]
 
 _SYNCS_AT_ONCE = 8
 # Together these must pass within the client's limit of 30 seconds for one request, also from a modest line.
@@ -32,8 +34,11 @@ _UPLOAD_PARTS_AT_ONCE = 2
 class Landing(Protocol):
     """Some writes that become visible and durable at `finish`. `write` may be called from several threads."""
 
-    def write(self, name: str, content: bytes | Path) -> None:
-        """Write an object; `content` is its bytes or a file that holds them, which is streamed."""
+    def write(self, name: str, content: Content) -> None:
+        """Write an object; `content` is its bytes, a file that holds them, or its bytes chunk by chunk.
+
+        An exception of the chunks comes out, and then there is no such object.
+        """
 
     def finish(self) -> None:
         """Make all writes visible, one object after another, each whole, and return when they are durable."""
@@ -48,7 +53,7 @@ class CloudLanding:
     def __init__(self, backend: obstore.store.ObjectStore) -> None:
         self._backend = backend
 
-    def write(self, name: str, content: bytes | Path) -> None:
+    def write(self, name: str, content: Content) -> None:
         put(self._backend, name, content)
 
     def finish(self) -> None:
@@ -68,7 +73,7 @@ class LocalLanding:
         self._numbers = itertools.count()
         self._written: list[tuple[str, str]] = []
 
-    def write(self, name: str, content: bytes | Path) -> None:
+    def write(self, name: str, content: Content) -> None:
         staged = f"{self._staging}/{next(self._numbers)}"
         put(self._backend, staged, content)
         self._written.append((staged, name))
@@ -94,8 +99,8 @@ def sweep_staging(folder: Path, before: datetime) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def put(backend: obstore.store.ObjectStore, name: str, content: bytes | Path) -> None:
-    """Write one object, in parts if it is a large file, so that memory stays within a few parts."""
+def put(backend: obstore.store.ObjectStore, name: str, content: Content) -> None:
+    """Write one object, in parts if it is a large file or comes in chunks, so that memory stays within a few parts."""
     obstore.put(backend, name, content, chunk_size=_UPLOAD_PART_BYTES, max_concurrency=_UPLOAD_PARTS_AT_ONCE)
 
 

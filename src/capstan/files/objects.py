@@ -22,7 +22,7 @@ import msgspec
 import obstore
 import structlog
 from obstore.exceptions import BaseError
-from obstore.store import AzureStore, LocalStore, from_url
+from obstore.store import AzureStore, LocalStore, S3Store, from_url
 
 from capstan.errors import Problem
 from capstan.files.keys import object_name
@@ -100,6 +100,9 @@ class LocalFolder:
     def sweep(self, before: datetime) -> None:
         sweep_staging(self.folder, before)
 
+    def upload_url(self, name: str, seconds: int) -> str | None:  # noqa: ARG002 - as `Cloud.upload_url`
+        return None
+
 
 class Cloud:
     """How objects land in a bucket, which needs neither staging nor sweeping."""
@@ -112,6 +115,13 @@ class Cloud:
 
     def sweep(self, before: datetime) -> None:
         """Nothing: a bucket's life cycle rule ends unfinished uploads (contract: device 4.8)."""
+
+    def upload_url(self, name: str, seconds: int) -> str | None:
+        # Azure wants a header of its own with the PUT and Google a key to sign with, which not every host has.
+        if not isinstance(self.backend, S3Store):
+            return None
+        with _faults_of_the_store():
+            return obstore.sign(self.backend, "PUT", name, timedelta(seconds=seconds))
 
 
 class Writes:
@@ -128,6 +138,11 @@ class Writes:
         """Store a file's content, streamed. The file stays where it is."""
         with _faults_of_the_store():
             self._landing.write(object_name(key), path)
+
+    def put_stream(self, key: str, chunks: Iterator[bytes]) -> None:
+        """Store what comes chunk by chunk. An exception of the chunks comes out, and then nothing is stored."""
+        with _faults_of_the_store():
+            self._landing.write(object_name(key), chunks)
 
 
 class OpenObject:
@@ -189,6 +204,15 @@ class ObjectStore:
         """Store a file's content under a key, streamed, replacing what was there."""
         with self.writes() as writes:
             writes.put_file(key, path)
+
+    def put_stream(self, key: str, chunks: Iterator[bytes]) -> None:
+        """As `Writes.put_stream`, replacing what was there."""
+        with self.writes() as writes:
+            writes.put_stream(key, chunks)
+
+    def upload_url(self, key: str, seconds: int) -> str | None:
+        """A URL to which anybody may PUT this object for so many seconds; None where the store has no such thing."""
+        return self._place.upload_url(object_name(key), seconds)
 
     def head(self, key: str) -> ObjectInfo | None:
         """What is known about an object without reading it; None if there is none."""

@@ -47,6 +47,14 @@ class CredentialLimits:
         self._clock = clock
         self._failures = WindowLimit(failures, 15 * 60, clock)
         self._keys = WindowLimit(for_each_key, 60, clock)
+        self._key_reason = "api_key_rate_limit_exceeded"
+
+    def for_uploads(self) -> CredentialLimits:
+        """The limits of routes that upload: ten times as many uses of a key; failures count together (device 4.2)."""
+        limits = CredentialLimits(0, 10 * self._keys.limit, self._clock)
+        limits._failures = self._failures
+        limits._key_reason = "api_key_upload_rate_limit_exceeded"
+        return limits
 
     def refuse_blocked(self, address: str | None) -> None:
         """Raise `too_many_requests` for an address with too many failures, before any credential is read."""
@@ -63,7 +71,7 @@ class CredentialLimits:
         """Count a use of a key. Raises `too_many_requests`."""
         until = self._keys.hit(key_id)
         if until is not None:
-            raise too_many_requests(until, self._clock(), reason="api_key_rate_limit_exceeded", apikey_id=key_id)
+            raise too_many_requests(until, self._clock(), reason=self._key_reason, apikey_id=key_id)
 
 
 class CredentialResolver:

@@ -87,7 +87,7 @@ def convert(raw: RawInput, path_values: dict[str, str], kind: type[T], *, snake_
             given = msgspec.convert({**values, **_coerced_path(path_values, kind)}, kind, dec_hook=_unchecked)
     except msgspec.ValidationError as error:
         raise invalid_body(str(error)) from None
-    _refuse_unstorable([*values.values(), *msgspec.structs.astuple(given)])
+    _refuse_unstorable([values, *msgspec.structs.astuple(given)])
     return given
 
 
