@@ -11,8 +11,8 @@ from sqlalchemy import RowMapping
 from capstan.apps import service
 from capstan.errors import Problem
 from capstan.web.endpoint import Credentials, Done, Endpoint, ReadCall, Reader, WriteCall
+from capstan.web.inputs import PageNumber
 
-PageNumber = Annotated[int, Meta(ge=0)]
 PageSize = Annotated[int, Meta(ge=1)]
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, delete, insert, or_, select, true
 
 from capstan.access.check import Visibility
 from capstan.db.session import ReadSession, WriteSession
-from capstan.db.tables import apps, channel_devices, device_pins, orgs
+from capstan.db.tables import app_versions, apps, channel_devices, device_pins, orgs
 
 
 def find(session: ReadSession, app_id: str) -> RowMapping | None:
@@ -34,6 +34,13 @@ def insert_app(session: WriteSession, values: dict[str, Any]) -> RowMapping:
     row = session.first(insert(apps).values(values).returning(apps))
     assert row is not None
     return row
+
+
+def lock_bundles(session: WriteSession, app_id: str) -> None:
+    """Keep others from an app's bundles; taken before the app's own lock, as everywhere."""
+    session.rows(
+        select(app_versions.c.id).where(app_versions.c.app_id == app_id).order_by(app_versions.c.id).with_for_update()
+    )
 
 
 def delete_app(session: WriteSession, app_id: str) -> None:
