@@ -11,31 +11,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-ORG = "7a1d3c52-0b6e-4f0a-8c55-2f6e9d1b4a33"
+from tests.updates.world import DEV, ORG, ROOT, H, fill_in
+
 UNPAID_ORG = "7a1d3c52-0b6e-4f0a-8c55-2f6e9d1b4a34"
 USER = "7a1d3c52-0b6e-4f0a-8c55-2f6e9d1b4a35"
-ROOT = f"orgs/{ORG}/apps"
-H = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
-DEV = "3f2b8c1e-5a7d-4e90-9b1c-6d2f8a4e7c10"
-TOKENS = {"<ROOT>": ROOT, "<H>": H, "<DEV>": DEV, "<A1>": "a1" * 32, "<B2>": "b2" * 32, "<C3>": "c3" * 32}
 APPS = ("io.acme.notes", "io.acme.delta", "io.acme.noid", "io.acme.roll", "io.acme.unpaid")
 ID_STEP = 1000
-
-BASE: dict[str, Any] = {
-    "platform": "android",
-    "device_id": DEV,
-    "app_id": "io.acme.notes",
-    "custom_id": "",
-    "version_build": "2.0.0",
-    "version_code": "200",
-    "version_os": "14",
-    "version_name": "2.0.0",
-    "plugin_version": "8.47.0",
-    "is_emulator": False,
-    "is_prod": True,
-    "defaultChannel": "",
-    "install_source": "google_play",
-}
 
 CONTINUES = {"V14": "V13", "V86": "V81", "V95": "V94", "V96": "V94", "V97": "V94", "V98": "V94", "V99": "V94"}
 
@@ -47,9 +28,7 @@ Given = Callable[[Mapping[str, Row], World], None]
 def vectors() -> list[dict[str, Any]]:
     """All vectors of section 8, in order, their abbreviations filled in."""
     text = (Path(__file__).parents[1] / "vectors" / "section8.json").read_text("utf-8")
-    for token, value in TOKENS.items():
-        text = text.replace(token, value)
-    found: list[dict[str, Any]] = json.loads(text)
+    found: list[dict[str, Any]] = json.loads(fill_in(text))
     return found
 
 

@@ -18,10 +18,11 @@ from sqlalchemy import Engine, select
 from capstan.db.engine import open_engine
 from capstan.db.migrate import migrate
 from capstan.telemetry.tables import device_days, devices, events, unknown_app_events
-from tests.contract.section8_world import APPS, BASE, DEV, as_written, own, shift, vectors, world
+from tests.contract.section8_world import APPS, as_written, own, shift, vectors, world
 from tests.databases import SECRET_KEY, DatabaseUrls
 from tests.device_world import seed
 from tests.server import running_server
+from tests.updates.world import BASE, DEV
 
 VECTORS = vectors()
 IDS = [vector["id"] for vector in VECTORS]
