@@ -11,6 +11,7 @@ import pytest
 from capstan import docs
 from capstan.errors import ERRORS
 from capstan.settings import SETTINGS, load
+from capstan.updates import rules
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -59,3 +60,11 @@ def test_renewing_replaces_only_what_is_between_the_markers(tmp_path: Path) -> N
 def test_a_page_without_markers_is_refused() -> None:
     with pytest.raises(ValueError, match="markers"):
         docs.renewed("# A page\n", "made\n")
+
+
+def test_every_end_of_an_update_check_has_its_code_in_the_table() -> None:
+    outcomes = [value for value in vars(rules).values() if isinstance(value, rules.Outcome)]
+    outcomes += [one for value in vars(rules).values() if isinstance(value, dict) for one in value.values()]
+    codes = {outcome.code for outcome in outcomes if isinstance(outcome, rules.Outcome) and outcome.code is not None}
+    assert len(codes) > 20
+    assert codes <= ERRORS.keys()

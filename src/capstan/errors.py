@@ -122,15 +122,46 @@ ERRORS: dict[str, str] = {
     "not_authorized": "No such app, or the caller may not delete its bundles.",
     "on_premise_app": "The plan of the organization does not allow this.",
     "owner_org_mismatch": "The organization in the path does not own the app.",
+    # device protocol
+    "already_on_builtin": "The channel is set to the native bundle, and the device is on it.",
+    "cannot_override": "The device's present choice may not be changed, or there is none.",
+    "channel_self_set_not_allowed": "Devices may not choose this channel.",
+    "disable_auto_update_to_major": "The bundle has a newer major version than the native app, and the channel holds it back.",
+    "disable_auto_update_to_metadata": "The bundle asks for a newer native version than the device has.",
+    "disable_auto_update_to_minor": "The bundle differs from the native app in its minor version, and the channel holds it back.",
+    "disable_auto_update_to_patch": "The bundle differs from the native app in its patch version, and the channel holds it back.",
+    "disable_auto_update_under_native": "The bundle is older than the native app, and the channel does not go back below it.",
+    "disable_dev_build": "The channel is off for development builds.",
+    "disable_device": "The channel is off for physical devices.",
+    "disable_emulator": "The channel is off for emulators.",
+    "disable_prod_build": "The channel is off for production builds.",
+    "disabled_platform_android": "The channel is off for Android.",
+    "disabled_platform_electron": "The channel is off for Electron.",
+    "disabled_platform_ios": "The channel is off for iOS.",
+    "invalid_json_body": "The body of a device's request is empty or has fields that do not fit; `moreInfo` lists them all.",
+    "invalid_query_parameters": "The query of a device's request has values that do not fit; `moreInfo` lists them all.",
+    "key_id_mismatch": "The device has another encryption key than the bundle.",
+    "misconfigured_channel": "The channel asks for a minimal native version, but its bundle names none.",
+    "missing_channel": "No channel was named.",
+    "mixed_app_ids": "The events of one batch are about different apps.",
+    "no_bundle": "The channel's bundle has neither a zip nor files nor a URL.",
+    "no_bundle_url": "The bundle's external URL is not an http(s) URL.",
+    "no_channel": "There is no override and no default channel for the device.",
+    "no_new_version_available": "The device runs the channel's bundle already (or that bundle failed on it).",
+    "override_not_allowed": "The device's choice could not be stored.",
+    "public_channel_self_set_not_allowed": "The channel is public, and devices may not choose it.",
+    "revert_to_builtin_plugin_version_too_old": "The channel is set to the native bundle; plugins below 6.2.0 cannot go back to it.",
+    "semver_error": "The native version, or the bundle's name where a policy compares it, does not follow semantic versioning.",
+    "size_unknown": "No size is known for this file (in entries of `/updates/manifest_size` only).",
+    "unsupported_plugin_version": "The updater plugin is of version 4, which is not served any more.",
+    "version_not_found": "An event names a bundle that does not exist.",
 }
 
 
 class Problem(Exception):  # noqa: N818 - a refusal told to a client, not a programming error
     """A refusal: `code` from `ERRORS`, an English sentence, an HTTP status (400 to 599) and facts for `moreInfo`."""
 
-    def __init__(
-        self, code: str, message: str, *, status: int = 400, more: dict[str, Any] | None = None
-    ) -> None:
+    def __init__(self, code: str, message: str, *, status: int = 400, more: dict[str, Any] | None = None) -> None:
         if code not in ERRORS:
             raise KeyError(f"error code {code!r} is not in the table")
         super().__init__(message)

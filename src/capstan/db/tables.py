@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     ForeignKey,
     Index,
     Integer,
@@ -515,3 +516,15 @@ doomed_objects = Table(
 )
 
 Index("ix_app_versions_r2_path", app_versions.c.r2_path)
+
+# What was stored and deleted on a day, in bytes: negative where more went than came (contract: public 22). An app that
+# is gone keeps its rows for the statistics of its organization.
+daily_storage = Table(
+    "daily_storage",
+    registry,
+    Column("owner_org", Uuid, ForeignKey("orgs.id", ondelete="CASCADE"), primary_key=True),
+    Column("app_id", Text, primary_key=True),
+    Column("date", Date, primary_key=True),
+    Column("storage", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from capstan.telemetry.days import DAY_MS
+
 Usage: TypeAlias = Literal["get", "install", "uninstall", "fail"]
 USAGES: tuple[Usage, ...] = ("get", "fail", "install", "uninstall")
+VERSION_COUNTERS = (*USAGES, "unoffered")
+"""What is counted of a version each day; `unoffered` are installs for which the log has no offer to that device."""
 
 DEVICE_COLUMNS = (
     "app_id",
@@ -60,10 +64,14 @@ UNKNOWN_APP_COLUMNS = ("app_id", "device_id", "version_name", "platform", "plugi
 MAX_UNKNOWN_APP_ROWS = 500
 """Rows about apps that are not served here, kept from one commit to the next; anybody can cause them."""
 
+BANDWIDTH_COLUMNS = ("app_id", "device_id", "created_at", "bytes", "downloads")
+
+FAILED_COLUMNS = ("app_id", "device_id", "bundle_id", "failed_at")
 SEEN_COLUMNS = ("app_id", "device_id", "date", "month", "platform", "version_build")
 
 DeviceRow: TypeAlias = tuple[Any, ...]
 EventRow: TypeAlias = tuple[Any, ...]
+BandwidthRow: TypeAlias = tuple[str, str | None, int, int, int]
 SeenRow: TypeAlias = tuple[str, str, str, str, str, str]
 
 _KEPT = tuple(name in KEPT_WHEN_ABSENT for name in DEVICE_COLUMNS)
@@ -87,14 +95,18 @@ class Batch:
     hourly: dict[tuple[Any, ...], EventRow] = field(default_factory=dict)
     stamped: dict[int, list[EventRow]] = field(default_factory=dict)
     unknown_apps: list[tuple[Any, ...]] = field(default_factory=list)
+    bandwidth: dict[tuple[str, str | None, int], BandwidthRow] = field(default_factory=dict)
+    missing: dict[tuple[str, str], int] = field(default_factory=dict)
+    failed: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         rows = len(self.events) + len(self.hourly) + len(self.devices) + len(self.seen)
-        return rows + len(self.stamped) + len(self.unknown_apps)
+        return rows + len(self.stamped) + len(self.unknown_apps) + len(self.bandwidth) + len(self.missing)
 
     def add_stamped(self, mark: int, rows: list[EventRow]) -> None:
         """Rows of one event that its sender stamped: they are kept if no event with this mark was kept before."""
-        self.stamped.setdefault(mark, rows)
+        if rows:
+            self.stamped.setdefault(mark, rows)
 
     def add_unknown_app(self, row: tuple[Any, ...]) -> None:
         """A request for an app that is not served here; beyond a bound the rest is not kept."""
@@ -111,3 +123,18 @@ class Batch:
         key = (row[0], row[1], row[2], row[3], row[13])
         earlier = self.hourly.get(key)
         self.hourly[key] = row if earlier is None else (*row[:-1], earlier[-1] + row[-1])
+
+    def add_bandwidth(self, app_id: str, device_id: str | None, now_ms: int, sent_bytes: int) -> None:
+        """A download that has sent something. Those of one device, or of nobody known, between two commits are one row
+        a day: a delta update alone may have thousands."""
+        key = (app_id, device_id, now_ms // DAY_MS)
+        _, _, created_at, total, downloads = self.bandwidth.get(key, (app_id, device_id, now_ms, 0, 0))
+        self.bandwidth[key] = (app_id, device_id, created_at, total + sent_bytes, downloads + 1)
+
+    def add_missing(self, app_id: str, day: str) -> None:
+        """A download whose object is not there."""
+        self.missing[app_id, day] = self.missing.get((app_id, day), 0) + 1
+
+    def add_failed(self, row: EventRow, bundle_id: int) -> None:
+        """A bundle could not be applied, as this row of `events` or `stamped` tells. It is kept if the row is."""
+        self.failed[row[:4]] = bundle_id

@@ -20,26 +20,33 @@ import psycopg
 
 from capstan.db.engine import prepare_sqlite
 from capstan.telemetry.days import HOUR_MS, utc_day
-from capstan.telemetry.records import USAGES, Batch
+from capstan.telemetry.records import USAGES, VERSION_COUNTERS, BandwidthRow, Batch
 from capstan.telemetry.statements import (
+    BANDWIDTH,
     DEVICES,
     EVENTS,
+    FAILED_BUNDLES,
     FIRST_OF_DAY,
     FIRST_OF_MONTH,
     HOURLY_EVENTS,
+    INSTALLS,
+    OFFERED,
+    RAISE_BANDWIDTH,
     RAISE_MAU,
+    RAISE_MISSING,
     RAISE_NATIVE,
     RAISE_VERSIONS,
     STAMPS,
     UNKNOWN_APPS,
     Insert,
+    Statement,
     for_postgresql,
     for_sqlite,
 )
 
 Row = tuple[Any, ...]
-Run = Callable[[Insert, Sequence[Row]], list[Row]]
-"""Inserts the rows and gives what the statement returns."""
+Run = Callable[[Statement, Sequence[Row]], list[Row]]
+"""Executes the statement for the rows and gives what it returns."""
 
 _CHECKPOINT_RECORDS = 10_000
 _ROWS_AT_ONCE = 64
@@ -75,7 +82,7 @@ class SqliteSink:
             connection = self._open()
             connection.execute("begin immediate")
             try:
-                _store(batch, lambda insert, rows: _run_sqlite(connection, insert, rows))
+                _store(batch, lambda statement, rows: _run_sqlite(connection, statement, rows))
                 connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
@@ -117,8 +124,8 @@ class PostgresSink:
         try:
             with connection.transaction(), connection.cursor() as cursor:
 
-                def run(insert: Insert, rows: Sequence[Row]) -> list[Row]:
-                    cursor.execute(for_postgresql(insert).encode(), (_encode(rows).decode(),))
+                def run(statement: Statement, rows: Sequence[Row]) -> list[Row]:
+                    cursor.execute(for_postgresql(statement).encode(), (_encode(rows).decode(),))
                     return cursor.fetchall() if cursor.description else []
 
                 _store(batch, run)
@@ -142,7 +149,7 @@ class PostgresSink:
         return self._connection
 
 
-def _run_sqlite(connection: sqlite3.Connection, insert: Insert, rows: Sequence[Row]) -> list[Row]:
+def _run_sqlite(connection: sqlite3.Connection, statement: Statement, rows: Sequence[Row]) -> list[Row]:
     """Full chunks, then the rest in powers of two: few distinct statements, so each stays prepared."""
     returned: list[Row] = []
     start = 0
@@ -151,7 +158,7 @@ def _run_sqlite(connection: sqlite3.Connection, insert: Insert, rows: Sequence[R
         while size > len(rows) - start:
             size //= 2
         chunk = rows[start : start + size]
-        cursor = connection.execute(for_sqlite(insert, size), tuple(chain.from_iterable(chunk)))
+        cursor = connection.execute(for_sqlite(statement, size), tuple(chain.from_iterable(chunk)))
         if cursor.description is not None:
             returned += cursor.fetchall()
         start += size
@@ -163,16 +170,19 @@ def _store(batch: Batch, run: Run) -> None:
         run(DEVICES, [batch.devices[key] for key in sorted(batch.devices)])
     events = [*batch.events, *_first_time(batch, run)]
     if events:
-        run(EVENTS, events)
+        _store_events(events, run)
     if batch.hourly:
         run(HOURLY_EVENTS, [batch.hourly[key] for key in sorted(batch.hourly)])
     if batch.seen:
         _store_seen(batch, run)
     if batch.unknown_apps:
         run(UNKNOWN_APPS, batch.unknown_apps)
-    versions = _usage_rows(events)
-    if versions:
-        run(RAISE_VERSIONS, versions)
+    if batch.bandwidth:
+        _store_bandwidth(list(batch.bandwidth.values()), run)
+    if batch.missing:
+        run(RAISE_MISSING, [(*key, requests) for key, requests in sorted(batch.missing.items())])
+    if batch.failed:
+        _store_failed(batch, events, run)
 
 
 def _first_time(batch: Batch, run: Run) -> list[Row]:
@@ -184,6 +194,26 @@ def _first_time(batch: Batch, run: Run) -> list[Row]:
     return [row for stamp, rows in batch.stamped.items() if stamp in new for row in rows]
 
 
+def _store_events(events: list[Row], run: Run) -> None:
+    installs = [row for row in events if row[9] == "install"]
+    others = [row for row in events if row[9] != "install"] if installs else events
+    if others:
+        run(EVENTS, others)
+    # Last, so that an offer of the same batch is found.
+    unoffered = _store_installs(installs, run) if installs else []
+    versions = _usage_rows(events, unoffered)
+    if versions:
+        run(RAISE_VERSIONS, versions)
+
+
+def _store_installs(installs: list[Row], run: Run) -> list[Row]:
+    """Gives those of which the log has no offer."""
+    keys = [(row[0], row[1], row[10]) for row in installs]
+    offered = set(run(OFFERED, sorted(set(keys))))
+    run(INSTALLS, [(*row, key not in offered) for row, key in zip(installs, keys, strict=True)])
+    return [row for row, key in zip(installs, keys, strict=True) if key not in offered]
+
+
 def _store_seen(batch: Batch, run: Run) -> None:
     seen = sorted(batch.seen)
     months = run(FIRST_OF_MONTH, [(app, month, device, day) for app, device, day, month, _, _ in seen])
@@ -192,17 +222,35 @@ def _store_seen(batch: Batch, run: Run) -> None:
     _raise(RAISE_NATIVE, days, run)
 
 
+def _store_failed(batch: Batch, events: Iterable[Row], run: Run) -> None:
+    failed = {(row[0], row[1], batch.failed[row[:4]]): row[5] for row in events if row[:4] in batch.failed}
+    if failed:
+        run(FAILED_BUNDLES, [(*key, moment) for key, moment in sorted(failed.items())])
+
+
+def _store_bandwidth(rows: list[BandwidthRow], run: Run) -> None:
+    run(BANDWIDTH, rows)
+    days: dict[tuple[str, str], tuple[int, int]] = {}
+    for app_id, _, created_at, sent_bytes, downloads in rows:
+        key = (app_id, utc_day(created_at))
+        known_bytes, known_downloads = days.get(key, (0, 0))
+        days[key] = (known_bytes + sent_bytes, known_downloads + downloads)
+    run(RAISE_BANDWIDTH, [(*key, *counters) for key, counters in sorted(days.items())])
+
+
 def _raise(insert: Insert, new_rows: list[Row], run: Run) -> None:
     if new_rows:
         counts = Counter(tuple(str(value) for value in row) for row in new_rows)
         run(insert, [(*key, count) for key, count in sorted(counts.items())])
 
 
-def _usage_rows(events: Iterable[Row]) -> list[Row]:
+def _usage_rows(events: Iterable[Row], unoffered: Iterable[Row]) -> list[Row]:
     counts: dict[tuple[str, str, str], list[int]] = {}
     for row in events:
         usage = row[9]
         if usage is not None:
-            counters = counts.setdefault((row[0], utc_day(row[5]), row[10]), [0] * len(USAGES))
+            counters = counts.setdefault((row[0], utc_day(row[5]), row[10]), [0] * len(VERSION_COUNTERS))
             counters[USAGES.index(usage)] += 1
+    for row in unoffered:
+        counts[row[0], utc_day(row[5]), row[10]][-1] += 1
     return [(*key, *counters) for key, counters in sorted(counts.items())]

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 from sqlalchemy import BigInteger, Boolean, Date, Integer
 
 from capstan.telemetry.records import (
+    BANDWIDTH_COLUMNS,
     DEVICE_COLUMNS,
     EVENT_COLUMNS,
+    FAILED_COLUMNS,
     KEPT_WHEN_ABSENT,
     UNKNOWN_APP_COLUMNS,
-    USAGES,
+    VERSION_COUNTERS,
 )
-from capstan.telemetry.tables import telemetry
+from capstan.telemetry.tables import OFFERS, telemetry
 
 _COMPARED = (
     "version_name",
@@ -53,22 +56,44 @@ class Insert:
         return f"insert into {self.table} ({names})"
 
 
+@dataclass(frozen=True)
+class Lookup:
+    """Those of many keys (columns of `table`) for which `condition` holds; it knows the key as `asked`."""
+
+    table: str
+    columns: tuple[str, ...]
+    condition: str
+
+    @property
+    def head(self) -> str:
+        return f"with asked ({', '.join(self.columns)}) as ("
+
+    @property
+    def tail(self) -> str:
+        return f") select {', '.join(self.columns)} from asked where {self.condition}"
+
+
+Statement: TypeAlias = Insert | Lookup
+
+
 @lru_cache(maxsize=256)
-def for_sqlite(insert: Insert, rows: int) -> str:
+def for_sqlite(statement: Statement, rows: int) -> str:
     """The statement for exactly this many rows of bound values."""
-    places = f"({', '.join('?' * len(insert.columns))})"
-    return f"{insert.head} values {', '.join([places] * rows)} {insert.tail}"
+    places = f"({', '.join('?' * len(statement.columns))})"
+    return f"{statement.head} values {', '.join([places] * rows)} {statement.tail}"
 
 
 @lru_cache(maxsize=32)
-def for_postgresql(insert: Insert) -> str:
+def for_postgresql(statement: Statement) -> str:
     """The statement for any number of rows in one JSON parameter."""
-    values = ", ".join(f"cast(value ->> {index} as {_sql_type(insert, index)})" for index in range(len(insert.columns)))
-    return f"{insert.head} select {values} from json_array_elements(cast(%s as json)) as source(value) {insert.tail}"
+    types = [_sql_type(statement.table, column) for column in statement.columns]
+    values = ", ".join(f"cast(value ->> {index} as {kind})" for index, kind in enumerate(types))
+    rows = "json_array_elements(cast(%s as json)) as source(value)"
+    return f"{statement.head} select {values} from {rows} {statement.tail}"
 
 
-def _sql_type(insert: Insert, index: int) -> str:
-    kind = telemetry.tables[insert.table].c[insert.columns[index]].type
+def _sql_type(table: str, column: str) -> str:
+    kind = telemetry.tables[table].c[column].type
     if isinstance(kind, Boolean):
         return "boolean"
     if isinstance(kind, Date):
@@ -104,6 +129,13 @@ def _raise(table: str, keys: tuple[str, ...], counters: tuple[str, ...]) -> Inse
 
 DEVICES = Insert("devices", DEVICE_COLUMNS, _device_tail())
 EVENTS = Insert("events", EVENT_COLUMNS)
+INSTALLS = Insert("events", (*EVENT_COLUMNS, "unoffered"))
+OFFERED = Lookup(
+    "events",
+    ("app_id", "device_id", "usage_version"),
+    f"exists (select 1 from events where {OFFERS} and events.app_id = asked.app_id"
+    " and events.device_id = asked.device_id and events.usage_version = asked.usage_version)",
+)
 HOURLY_EVENTS = Insert(
     "events",
     EVENT_COLUMNS,
@@ -124,4 +156,12 @@ FIRST_OF_DAY = Insert(
 )
 RAISE_MAU = _raise("daily_mau", ("app_id", "date"), ("mau",))
 RAISE_NATIVE = _raise("daily_native", ("app_id", "date", "platform", "version_build"), ("devices",))
-RAISE_VERSIONS = _raise("daily_version", ("app_id", "date", "version_name"), USAGES)
+RAISE_VERSIONS = _raise("daily_version", ("app_id", "date", "version_name"), VERSION_COUNTERS)
+BANDWIDTH = Insert("bandwidth_usage", BANDWIDTH_COLUMNS)
+RAISE_BANDWIDTH = _raise("daily_bandwidth", ("app_id", "date"), ("bandwidth", "downloads"))
+RAISE_MISSING = _raise("daily_missing", ("app_id", "date"), ("requests",))
+FAILED_BUNDLES = Insert(
+    "failed_bundles",
+    FAILED_COLUMNS,
+    "on conflict (app_id, device_id, bundle_id) do update set failed_at = excluded.failed_at",
+)

@@ -19,16 +19,17 @@ RETRY_SECONDS = 30
 
 _JSON: Header = (b"content-type", b"application/json")
 _VARY: Header = (b"vary", b"Origin")
-_RETRY: Header = (b"retry-after", str(RETRY_SECONDS).encode())
+_RETRY: tuple[Header, ...] = ((b"retry-after", str(RETRY_SECONDS).encode()),)
 _GZIP: Header = (b"content-encoding", b"gzip")
 
 
 class DeviceAnswer(NamedTuple):
-    """One answer. `gzipped` says that the body is compressed already."""
+    """One answer. `gzipped` says that the body is compressed already; `retry` are the headers of a 429 or 503."""
 
     status: int
     body: bytes
     gzipped: bool = False
+    retry: tuple[Header, ...] = _RETRY
 
 
 OK = DeviceAnswer(200, b'{"status":"ok"}')
@@ -55,7 +56,7 @@ async def send_answer(send: Send, answer: DeviceAnswer, allowed_origin: bytes | 
     if answer.gzipped:
         headers.append(_GZIP)
     if answer.status == 429 or answer.status == 503:
-        headers.append(_RETRY)
+        headers.extend(answer.retry)
     if allowed_origin is not None:
         headers.append((b"access-control-allow-origin", allowed_origin))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -6,12 +6,15 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from capstan.updates.answers import NOT_SERVED, UNAVAILABLE, DeviceAnswer, refused
 from capstan.updates.body import Refusal
 from capstan.updates.check import UpdateCheck, parse_check
 from capstan.updates.decision import Decision, decide
 from capstan.updates.directory import Directory, Entry, RegistryUnavailableError
 from capstan.updates.enumeration import EnumerationGuard
+from capstan.updates.failed import FailedBundles
 from capstan.updates.gate import LimitList, is_served
 from capstan.updates.manifest_body import ManifestBodies, ManifestBody, manifest_body
 from capstan.updates.recording import Recorder
@@ -26,11 +29,19 @@ MANIFEST_CACHE_BYTES = 32 * 1024 * 1024
 class CheckHandler:
     """Answers update checks. `limit` and `guard` are asked in the contract's order."""
 
-    def __init__(self, directory: Directory, recorder: Recorder, limit: LimitList, guard: EnumerationGuard) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        recorder: Recorder,
+        limit: LimitList,
+        guard: EnumerationGuard,
+        failures: FailedBundles,
+    ) -> None:
         self._directory = directory
         self._recorder = recorder
         self._limit = limit
         self._guard = guard
+        self._failures = failures
         self._bodies = ManifestBodies(MANIFEST_CACHE_BYTES)
 
     def answer_now(self, raw: bytes, request: DeviceRequest) -> DeviceAnswer | UpdateCheck:
@@ -42,6 +53,8 @@ class CheckHandler:
             return NOT_SERVED_SHORT
         entry = self._directory.peek(check.app_id)
         if entry is None or entry.snapshot.has_device_state or entry.snapshot.plan.customer_id is not None:
+            return check
+        if self._failures.may_hold(check.app_id, check.device_id):
             return check
         decision = decide(entry.snapshot, NO_STATE, check)
         if wants_manifest(decision):
@@ -92,6 +105,9 @@ class CheckHandler:
         state = NO_STATE
         if entry.snapshot.has_device_state:
             state = await self._directory.device_state(check.app_id, check.device_id)
+        if self._failures.may_hold(check.app_id, check.device_id):
+            failed = await self._failures.of_device(check.app_id, check.device_id)
+            state = replace(state, failed_bundles=failed)
         return decide(entry.snapshot, state, check)
 
     async def _manifest_body(self, decision: Decision, origin: str) -> ManifestBody:

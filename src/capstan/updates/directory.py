@@ -11,12 +11,16 @@ A database that cannot be read never makes an app unknown: the last snapshot ans
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from capstan.updates.snapshot import AppSnapshot, DeviceState, ManifestFile
+from capstan.updates.store import Query
 
 MAX_APPS = 20_000
 MAX_BUNDLE_NAMES = 2_000
+
+T = TypeVar("T")
 
 BundleRef = tuple[int, bool]
 """A bundle's id, and whether it is live (not deleted)."""
@@ -84,13 +88,19 @@ class Directory(Protocol):
         """The app as it is now, None if there is no such app. Raises RegistryUnavailableError."""
 
     async def device_state(self, app_id: str, device_id: str) -> DeviceState:
-        """Override and pin of one device, by key. Raises RegistryUnavailableError."""
+        """Override, own choice and pin of one device, by key. Raises RegistryUnavailableError."""
 
     async def bundle(self, entry: Entry, name: str) -> BundleRef | None:
         """The app's bundle of this name, None if there never was one. Raises RegistryUnavailableError."""
 
     async def manifest(self, bundle_id: int) -> tuple[ManifestFile, ...]:
         """A bundle's delta files. Raises RegistryUnavailableError."""
+
+    async def read(self, work: Callable[[Query], T]) -> T:
+        """Run a longer read on a thread, in a transaction of its own. Raises RegistryUnavailableError."""
+
+    def expire(self, app_id: str) -> None:
+        """Have the app compared anew before its next answer: this process has just changed it."""
 
     async def start(self) -> None:
         """Begin to learn of changes."""

@@ -89,17 +89,41 @@ class PostgresDirectory:
     async def bundle(self, entry: Entry, name: str) -> BundleRef | None:
         if name not in entry.bundles:
             app_id = entry.snapshot.app_id
-            entry.remember_bundle(name, await self._read(lambda query: store.find_bundle(query, app_id, name)))
+            entry.remember_bundle(name, await self.read(lambda query: store.find_bundle(query, app_id, name)))
         return entry.bundles[name]
 
     async def manifest(self, bundle_id: int) -> tuple[ManifestFile, ...]:
-        return await self._read(lambda query: store.load_manifest(query, bundle_id))
+        return await self.read(lambda query: store.load_manifest(query, bundle_id))
+
+    async def read(self, work: Callable[[store.Query], T]) -> T:
+        def run() -> T:
+            with self._engine.connect() as connection, connection.begin():
+
+                def query(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+                    return connection.exec_driver_sql(sql.replace("?", "%s"), tuple(parameters)).mappings().all()
+
+                return work(query)
+
+        try:
+            result = await asyncio.to_thread(run)
+        except (SQLAlchemyError, psycopg.Error) as error:
+            if not self._failing:
+                self._failing = True
+                log.error("the registry cannot be read", error=str(error))
+            raise RegistryUnavailableError(str(error)) from error
+        if self._failing:
+            self._failing = False
+            log.info("the registry can be read again")
+        return result
+
+    def expire(self, app_id: str) -> None:
+        self._changed(app_id)
 
     async def _load(self, app_id: str) -> Entry | None:
         # Cleared before the read: a notice that arrives during it makes the app stale once more.
         self._stale.discard(app_id)
         try:
-            snapshot = await self._read(lambda query: store.load_app(query, app_id))
+            snapshot = await self.read(lambda query: store.load_app(query, app_id))
         except RegistryUnavailableError:
             entry = self._entries.get(app_id)
             self._stale.add(app_id)
@@ -130,7 +154,7 @@ class PostgresDirectory:
     async def _answer(self, waiters: dict[store.DeviceKey, list[asyncio.Future[DeviceState]]]) -> None:
         futures = [(key, future) for key, futures in waiters.items() for future in futures]
         try:
-            states = await self._read(lambda query: store.load_device_states(query, list(waiters)))
+            states = await self.read(lambda query: store.load_device_states(query, list(waiters)))
         except RegistryUnavailableError as error:
             for _, future in futures:
                 if not future.done():
@@ -139,27 +163,6 @@ class PostgresDirectory:
         for key, future in futures:
             if not future.done():
                 future.set_result(states.get(key, NO_STATE))
-
-    async def _read(self, work: Callable[[store.Query], T]) -> T:
-        def run() -> T:
-            with self._engine.connect() as connection, connection.begin():
-
-                def query(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
-                    return connection.exec_driver_sql(sql.replace("?", "%s"), tuple(parameters)).mappings().all()
-
-                return work(query)
-
-        try:
-            result = await asyncio.to_thread(run)
-        except (SQLAlchemyError, psycopg.Error) as error:
-            if not self._failing:
-                self._failing = True
-                log.error("the registry cannot be read", error=str(error))
-            raise RegistryUnavailableError(str(error)) from error
-        if self._failing:
-            self._failing = False
-            log.info("the registry can be read again")
-        return result
 
     async def _poll(self) -> None:
         while True:
@@ -170,7 +173,7 @@ class PostgresDirectory:
                     await self._compare(app_ids[start : start + 1000])
 
     async def _compare(self, app_ids: list[str]) -> None:
-        present = await self._read(lambda query: store.marks(query, app_ids))
+        present = await self.read(lambda query: store.marks(query, app_ids))
         now = time.monotonic()
         for app_id in app_ids:
             entry = self._entries.get(app_id)

@@ -6,11 +6,13 @@ also moves for reasons that mean nothing, so a move only has each app's mark com
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -18,6 +20,7 @@ from capstan.updates import store
 from capstan.updates.directory import BundleRef, Entries, Entry, RegistryUnavailableError
 from capstan.updates.snapshot import NO_STATE, DeviceState, ManifestFile
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
@@ -33,13 +36,9 @@ class SqliteDirectory:
         self._failing = False
 
     async def start(self) -> None:
-        uri = f"{self._path.absolute().as_uri()}?mode=ro"
         # Two connections: `data_version` only tells of others' commits while its own has no statement open.
-        self._watch = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        self._reader = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        self._watch, self._reader = self._connect(), self._connect()
         self._reader.row_factory = sqlite3.Row
-        for connection in (self._watch, self._reader):
-            connection.execute("pragma busy_timeout = 250")
         self._data_version_now = self._watch.execute
 
     async def stop(self) -> None:
@@ -90,6 +89,27 @@ class SqliteDirectory:
             return store.load_manifest(self._query, bundle_id)
         except sqlite3.Error as error:
             raise RegistryUnavailableError(str(error)) from error
+
+    async def read(self, work: Callable[[store.Query], T]) -> T:
+        def run() -> T:
+            with closing(self._connect()) as connection:
+                connection.row_factory = sqlite3.Row
+                connection.execute("begin")
+                return work(lambda sql, parameters: connection.execute(sql, parameters).fetchall())
+
+        try:
+            return await asyncio.to_thread(run)
+        except sqlite3.Error as error:
+            raise RegistryUnavailableError(str(error)) from error
+
+    def expire(self, app_id: str) -> None:
+        """Nothing to do: a commit of any other connection is seen by the next `peek`."""
+
+    def _connect(self) -> sqlite3.Connection:
+        uri = f"{self._path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        connection.execute("pragma busy_timeout = 250")
+        return connection
 
     def _refresh(self, app_id: str, entry: Entry | None) -> Entry | None:
         checked, now = self._checked, time.monotonic()

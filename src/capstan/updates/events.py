@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias
 from capstan.telemetry.records import EventRow, Usage
 from capstan.updates.directory import BundleRef, Directory, Entry
 from capstan.updates.event import StatsEvent
+from capstan.updates.failed import APPLY_FAILURES, FailedBundles
 from capstan.updates.recording import Recorder, event_row
 from capstan.updates.semver_policy import BUILTIN_NAME, UNKNOWN_NAME, parse_semver
 from capstan.updates.snapshot import NO_STATE, AppSnapshot, Channel
@@ -21,7 +22,14 @@ _FIRST_GOOD_DOWNLOAD_FAIL = (7, 17, 0)
 _FIRST_GOOD_DOWNLOAD_FAIL_V6 = (6, 14, 25)
 
 
-async def take_event(event: StatsEvent, entry: Entry, directory: Directory, recorder: Recorder, now_ms: int) -> Outcome:
+async def take_event(
+    event: StatsEvent,
+    entry: Entry,
+    directory: Directory,
+    recorder: Recorder,
+    failures: FailedBundles,
+    now_ms: int,
+) -> Outcome:
     """Judge and record one event of an app whose plan is valid. Raises RegistryUnavailableError."""
     snapshot = entry.snapshot
     is_noise = event.action == "download_fail" and not reports_downloads_well(event.plugin_version)
@@ -34,6 +42,8 @@ async def take_event(event: StatsEvent, entry: Entry, directory: Directory, reco
         rows += await _rows(event, bundle if is_live else None, entry, directory, now_ms)
     recorder.seen(event, now_ms)
     recorder.events(event, rows)
+    if is_live and bundle is not None and event.action in APPLY_FAILURES:
+        failures.note(rows[-1], bundle[0])
     if not is_noise and not event.action.endswith("_fail"):
         recorder.device(event, snapshot, now_ms)
     return "accepted"
@@ -106,14 +116,23 @@ async def _attributed_channel(event: StatsEvent, snapshot: AppSnapshot, director
     """The channel that an install or failure is counted for; unlike a check it falls back to the public one."""
     platform = event.platform if event.platform in ("android", "electron") else "ios"
     state = await directory.device_state(event.app_id, event.device_id) if snapshot.has_device_state else NO_STATE
+    if state.self_channel_id is not None:
+        chosen = snapshot.channels_by_id.get(state.self_channel_id)
+        if chosen is not None and _may_choose(chosen, platform):
+            return chosen
     if state.override_channel_id is not None:
         overridden = snapshot.channels_by_id.get(state.override_channel_id)
         if overridden is not None:
             return overridden
     named = snapshot.channels_by_name.get(event.default_channel.strip())
-    if named is not None and getattr(named, platform) and (named.public or named.allow_device_self_set):
+    if named is not None and _may_choose(named, platform):
         return named
     return next(
         (channel for channel in snapshot.channels if channel.public and getattr(channel, platform)),
         None,
     )
+
+
+def _may_choose(channel: Channel, platform: str) -> bool:
+    """Whether a device of this platform may be on the channel by its own choice."""
+    return bool(getattr(channel, platform)) and (channel.public or channel.allow_device_self_set)

@@ -11,6 +11,7 @@ from capstan.telemetry.days import HOUR_MS, first_of_month, utc_day
 from capstan.telemetry.records import DeviceRow, EventRow, Usage
 from capstan.telemetry.seen import SeenTable
 from capstan.telemetry.writer import Telemetry
+from capstan.updates.channel_self.call import ChannelCall
 from capstan.updates.check import UpdateCheck
 from capstan.updates.decision import Decision
 from capstan.updates.event import StatsEvent
@@ -25,11 +26,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Recorder:
-    """Fills the telemetry batch. What an update check leaves may be dropped; what an event leaves never is."""
+    """Fills the telemetry batch. What an update check leaves may be dropped; what an event or a channel call leaves
+    never is. With `keep_custom_ids` off no custom id gets further than here, whatever its app allows."""
 
-    def __init__(self, telemetry: Telemetry, log_checks: Literal["hourly", "all"]) -> None:
+    def __init__(
+        self, telemetry: Telemetry, log_checks: Literal["hourly", "all"], *, keep_custom_ids: bool = True
+    ) -> None:
         self._telemetry = telemetry
         self._keep_each = log_checks == "all"
+        self._keep_custom_ids = keep_custom_ids
         self._written = SeenTable()
         self._failures = telemetry.failures
 
@@ -63,7 +68,7 @@ class Recorder:
             return
         batch = self._telemetry.batch
         batch.events.append(_log_row(check, "needPlanUpgrade", check.version_name, now_ms))
-        batch.add_device(_check_device(check, snapshot, check.version_name, None, now_ms))
+        batch.add_device(self._contact(check, snapshot, check.version_name, None, now_ms))
         self._telemetry.written_soon()
 
     def _write_check(self, decision: Decision, now_ms: int, hour: int | None) -> None:
@@ -75,7 +80,7 @@ class Recorder:
         version = decision.device_version
         if version is not None:
             offered = version if decision.is_update else None
-            batch.add_device(_check_device(check, decision.snapshot, version, offered, now_ms))
+            batch.add_device(self._contact(check, decision.snapshot, version, offered, now_ms))
         if decision.log is not None:
             row = _check_row(decision, now_ms, hour, 1)
             if hour is None:
@@ -91,7 +96,7 @@ class Recorder:
 
     def _add_seen(self, app_id: str, device_id: str, platform: str, build: str, now_ms: int, device: int) -> None:
         day = utc_day(now_ms)
-        if not self._seen.is_active(device, hash((app_id, day, platform, build))):
+        if not self._seen.is_active(device, hash((device_id, app_id, day, platform, build))):
             self._telemetry.batch.seen.add((app_id, device_id, day, first_of_month(day), platform, build))
 
     def events(self, event: StatsEvent, rows: list[EventRow]) -> None:
@@ -101,6 +106,13 @@ class Recorder:
             self._telemetry.batch.events.extend(rows)
         else:
             self._telemetry.batch.add_stamped(stamp, rows)
+
+    def channel_call(self, call: ChannelCall, action: str, snapshot: AppSnapshot, now_ms: int) -> None:
+        """Append a channel call to the event log and write the device's row (contract: device 3.3 to 3.6)."""
+        self._seen.forget(hash(call.device_id))
+        batch = self._telemetry.batch
+        batch.events.append(_log_row(call, action, call.version_name, now_ms))
+        batch.add_device(self._contact(call, snapshot, call.version_name, None, now_ms))
 
     def unknown_app(self, asked: UpdateCheck | StatsEvent, now_ms: int) -> None:
         """Note that a device asked for an app that is not served here (contract: device 1.4 step 2, 2.4)."""
@@ -123,7 +135,7 @@ class Recorder:
                 event.plugin_version,
                 event.version_os,
                 event.version_build or "builtin",
-                event.custom_id if snapshot.allow_device_custom_id else "",
+                self._custom_id(event, snapshot),
                 event.is_prod,
                 event.is_emulator,
                 event.install_source or None,
@@ -135,6 +147,41 @@ class Recorder:
                 utc_day(now_ms),
             )
         )
+
+    def _contact(
+        self,
+        check: UpdateCheck | ChannelCall,
+        snapshot: AppSnapshot,
+        version_name: str,
+        offered: str | None,
+        now_ms: int,
+    ) -> DeviceRow:
+        """The device's row as a check or channel call describes it."""
+        return (
+            check.app_id,
+            check.device_id,
+            version_name,
+            check.version_name,
+            offered,
+            now_ms if offered is not None else None,
+            check.platform,
+            check.plugin_version,
+            check.version_os,
+            check.version_build,
+            self._custom_id(check, snapshot),
+            check.is_prod,
+            check.is_emulator,
+            check.install_source or None,
+            check.default_channel or None,
+            check.key_id or None,
+            None,
+            now_ms,
+            now_ms,
+            utc_day(now_ms),
+        )
+
+    def _custom_id(self, said: UpdateCheck | StatsEvent | ChannelCall, snapshot: AppSnapshot) -> str:
+        return said.custom_id if self._keep_custom_ids and snapshot.allow_device_custom_id else ""
 
 
 def event_row(
@@ -185,7 +232,7 @@ def _check_row(decision: Decision, now_ms: int, hour: int | None, count: int) ->
     return (*row[:13], hour, count)
 
 
-def _log_row(check: UpdateCheck, action: str, version_name: str, now_ms: int) -> EventRow:
+def _log_row(check: UpdateCheck | ChannelCall, action: str, version_name: str, now_ms: int) -> EventRow:
     return (
         check.app_id,
         check.device_id,
@@ -202,31 +249,4 @@ def _log_row(check: UpdateCheck, action: str, version_name: str, now_ms: int) ->
         None,
         None,
         1,
-    )
-
-
-def _check_device(
-    check: UpdateCheck, snapshot: AppSnapshot, version_name: str, offered: str | None, now_ms: int
-) -> DeviceRow:
-    return (
-        check.app_id,
-        check.device_id,
-        version_name,
-        check.version_name,
-        offered,
-        now_ms if offered is not None else None,
-        check.platform,
-        check.plugin_version,
-        check.version_os,
-        check.version_build,
-        check.custom_id if snapshot.allow_device_custom_id else "",
-        check.is_prod,
-        check.is_emulator,
-        check.install_source or None,
-        check.default_channel or None,
-        check.key_id or None,
-        None,
-        now_ms,
-        now_ms,
-        utc_day(now_ms),
     )

@@ -28,6 +28,12 @@ class DeviceRequest:
         return None
 
     @property
+    def query(self) -> bytes:
+        """The query string, percent-encoded, without its question mark."""
+        query: bytes = self._scope.get("query_string", b"")
+        return query
+
+    @property
     def takes_gzip(self) -> bool:
         return b"gzip" in (self.header(b"accept-encoding") or b"")
 

@@ -15,6 +15,7 @@ from capstan.updates.body import Refusal, decode_body
 from capstan.updates.directory import Directory, Entry, RegistryUnavailableError
 from capstan.updates.event import parse_event
 from capstan.updates.events import custom_id_rows, take_event
+from capstan.updates.failed import FailedBundles
 from capstan.updates.fields import app_id_complaint
 from capstan.updates.gate import LimitList, is_served
 from capstan.updates.recording import Recorder, event_row
@@ -35,11 +36,19 @@ class PlanRefusedError(Exception):
 class StatsHandler:
     """Takes events. When they cannot be stored, or the registry cannot be read, devices are told to come back."""
 
-    def __init__(self, directory: Directory, telemetry: Telemetry, recorder: Recorder, limit: LimitList) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        telemetry: Telemetry,
+        recorder: Recorder,
+        limit: LimitList,
+        failures: FailedBundles,
+    ) -> None:
         self._directory = directory
         self._telemetry = telemetry
         self._recorder = recorder
         self._limit = limit
+        self._failures = failures
 
     async def answer(self, raw: bytes) -> DeviceAnswer:
         """Answer one request; the events of a batch are judged in order."""
@@ -98,7 +107,7 @@ class StatsHandler:
             self._recorder.events(event, [refused, *custom_id_rows(event, entry.snapshot, now_ms)])
             self._recorder.device(event, entry.snapshot, now_ms)
             raise PlanRefusedError
-        outcome = await take_event(event, entry, self._directory, self._recorder, now_ms)
+        outcome = await take_event(event, entry, self._directory, self._recorder, self._failures, now_ms)
         if outcome == "accepted":
             return None
         return {**NOT_FOUND, "app_id": event.app_id, "version_name": event.version_name}

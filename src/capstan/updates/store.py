@@ -26,16 +26,12 @@ _BUNDLE_COLUMNS = (
     "id, name, checksum, session_key, key_id, external_url, r2_path, min_update_version, link, comment, manifest_count"
 )
 
-MARK = """
-    select id, revision, channel_device_count + device_pin_count > 0 as has_device_state from apps where app_id = ?
-"""
-_MARKS = """
-    select app_id, id, revision, channel_device_count + device_pin_count > 0 as has_device_state from apps
-    where app_id in ({places})
-"""
-_APP = """
+_HAS_DEVICE_STATE = "a.channel_device_count + a.device_pin_count + a.channel_self_count > 0 as has_device_state"
+_MARK = f"select a.id, a.revision, {_HAS_DEVICE_STATE} from apps a where a.app_id = ?"
+_MARKS = f"select a.app_id, a.id, a.revision, {_HAS_DEVICE_STATE} from apps a where a.app_id in ({{places}})"
+_APP = f"""
     select a.id, a.app_id, a.owner_org, a.revision, a.expose_metadata, a.allow_device_custom_id,
-           a.block_provider_infra_requests, a.channel_device_count + a.device_pin_count > 0 as has_device_state,
+           a.block_provider_infra_requests, {_HAS_DEVICE_STATE},
            o.customer_id, o.has_usage_credits, o.trial_at, o.plan_status, o.mau_exceeded, o.bandwidth_exceeded,
            o.storage_exceeded
     from apps a left join orgs o on o.id = a.owner_org where a.app_id = ?
@@ -48,12 +44,24 @@ _LINKED_BUNDLES = f"""
         union select rollout_version from channels where app_id = ? and rollout_version is not null)
 """
 _BUNDLE_BY_NAME = f"select {_BUNDLE_COLUMNS}, deleted from app_versions where app_id = ? and name = ?"
-_OVERRIDES = "select app_id, device_id, channel_id from channel_devices where {keys}"
+_CHANNELS_OF_DEVICES = """
+    select 0 as is_own, app_id, device_id, channel_id from channel_devices where {keys}
+    union all select 1, app_id, device_id, channel_id from channel_self_choices where {keys}
+"""
 _PINS = f"""
     select p.app_id, p.device_id, {", ".join(f"v.{name}" for name in _BUNDLE_COLUMNS.split(", "))}
     from device_pins p join app_versions v on v.id = p.app_version_id and not v.deleted where {{keys}}
 """
 _MANIFEST = "select file_name, file_hash, s3_path, file_size from manifest where app_version_id = ? order by file_name"
+_FILE_SIZES = """
+    select m.file_hash, max(m.file_size) as size
+    from app_versions v join manifest m on m.app_version_id = v.id
+    where v.app_id = ? and not v.deleted and m.file_size > 0 and {condition} group by m.file_hash
+"""
+# The concatenation keeps the database from looking up each hash: one that many bundles share has as many rows.
+_OF_BUNDLE = "v.id = ? and m.file_hash || '' in ({places})"
+_OF_ANY_BUNDLE = "m.file_hash in ({places})"
+_HASHES_AT_ONCE = 500
 
 DeviceKey = tuple[str, str]
 """App id and lower-case device id."""
@@ -64,7 +72,7 @@ Mark = tuple[str, int, bool]
 
 def mark(query: Query, app_id: str) -> Mark | None:
     """The present mark of an app, None if there is no such app."""
-    rows = query(MARK, (app_id,))
+    rows = query(_MARK, (app_id,))
     return _mark(rows[0]) if rows else None
 
 
@@ -102,15 +110,18 @@ def mark_of(snapshot: AppSnapshot) -> Mark:
 
 
 def load_device_states(query: Query, devices: Sequence[DeviceKey]) -> dict[DeviceKey, DeviceState]:
-    """Override and pin of several devices; those without either are left out."""
+    """Override, own choice and pin of several devices; those without any are left out."""
     places = " or ".join(["(app_id = ? and device_id = ?)"] * len(devices))
     parameters = [part for key in devices for part in key]
-    overrides = {_device(row): row["channel_id"] for row in query(_OVERRIDES.format(keys=places), parameters)}
+    overrides: dict[DeviceKey, int] = {}
+    choices: dict[DeviceKey, int] = {}
+    for row in query(_CHANNELS_OF_DEVICES.format(keys=places), parameters * 2):
+        (choices if row["is_own"] else overrides)[_device(row)] = row["channel_id"]
     pins_where = places.replace("app_id", "p.app_id").replace("device_id", "p.device_id")
     pins = {_device(row): _bundle(row) for row in query(_PINS.format(keys=pins_where), parameters)}
     return {
-        key: DeviceState(override_channel_id=overrides.get(key), pinned=pins.get(key))
-        for key in overrides.keys() | pins.keys()
+        key: DeviceState(override_channel_id=overrides.get(key), self_channel_id=choices.get(key), pinned=pins.get(key))
+        for key in overrides.keys() | choices.keys() | pins.keys()
     }
 
 
@@ -118,6 +129,22 @@ def find_bundle(query: Query, app_id: str, name: str) -> tuple[int, bool] | None
     """Id of the bundle of this name and whether it is live; None if there never was one."""
     rows = query(_BUNDLE_BY_NAME, (app_id, name))
     return (rows[0]["id"], not rows[0]["deleted"]) if rows else None
+
+
+def file_sizes(query: Query, app_id: str, bundle_id: int | None, hashes: Sequence[str]) -> dict[str, int]:
+    """The largest size in bytes that is known of each file hash, in one live bundle of the app or (None) in any."""
+    condition, first = (_OF_ANY_BUNDLE, (app_id,)) if bundle_id is None else (_OF_BUNDLE, (app_id, bundle_id))
+    sizes: dict[str, int] = {}
+    for start in range(0, len(hashes), _HASHES_AT_ONCE):
+        chunk = hashes[start : start + _HASHES_AT_ONCE]
+        statement = _FILE_SIZES.format(condition=condition.format(places=", ".join("?" * len(chunk))))
+        sizes.update((row["file_hash"], row["size"]) for row in query(statement, (*first, *chunk)))
+    return sizes
+
+
+def ping(query: Query) -> None:
+    """Ask the least that shows whether the registry answers."""
+    query("select 1", ())
 
 
 def load_manifest(query: Query, bundle_id: int) -> tuple[ManifestFile, ...]:

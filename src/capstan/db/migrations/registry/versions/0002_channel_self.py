@@ -11,9 +11,7 @@ down_revision = "0001_registry"
 
 
 def upgrade() -> None:
-    op.add_column(
-        "apps", sa.Column("channel_self_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
-    )
+    op.add_column("apps", sa.Column("channel_self_count", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     op.create_table(
         "channel_self_choices",
         sa.Column("app_id", sa.Text(), nullable=False),

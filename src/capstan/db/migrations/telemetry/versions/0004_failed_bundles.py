@@ -17,7 +17,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_events_outcomes",
         "events",
-        ["app_id", "usage_version", "channel_id", "created_at"],
+        ["app_id", "usage_version", "channel_id", "created_at", "usage"],
         sqlite_where=sa.text(_OUTCOMES),
         postgresql_where=sa.text(_OUTCOMES),
     )
