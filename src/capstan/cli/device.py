@@ -1,0 +1,56 @@
+"""`capstan device`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from capstan.cli.client import Client
+from capstan.cli.connection import with_server
+from capstan.cli.printing import as_json, print_json, print_table
+
+_PAGE_SIZE = 1000
+
+
+@click.group(name="device")
+def command() -> None:
+    """Devices: who runs what."""
+
+
+@command.command(name="list")
+@click.option("--app", "app_id", metavar="ID", required=True, help="The app.")
+@click.option("--limit", type=click.IntRange(1), default=100, metavar="N", help="At most so many. [100]")
+@as_json
+@with_server
+def list_devices(client: Client, app_id: str, limit: int, as_json: bool) -> None:
+    """List the devices that have asked for updates of an app."""
+    devices = list(islice(_devices(client, app_id, limit), limit))
+    if as_json:
+        print_json(devices)
+    else:
+        rows = [
+            (
+                device["device_id"],
+                device["platform"],
+                device.get("version_name"),
+                device["version_build"],
+                device["plugin_version"],
+                device.get("channel"),
+                device["updated_at"],
+            )
+            for device in devices
+        ]
+        print_table(("DEVICE", "PLATFORM", "BUNDLE", "NATIVE", "PLUGIN", "SET CHANNEL", "SEEN"), rows)
+
+
+def _devices(client: Client, app_id: str, limit: int) -> Iterator[dict[str, Any]]:
+    cursor = None
+    while True:
+        page = client.get("/device", app_id=app_id, limit=min(limit, _PAGE_SIZE), cursor=cursor)
+        yield from page["data"]
+        cursor = page.get("nextCursor")
+        if cursor is None:
+            return
