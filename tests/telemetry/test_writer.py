@@ -256,3 +256,22 @@ def test_a_failed_commit_is_told_leaves_nothing_and_the_next_one_works(
 
     assert asyncio.run(check()) == (0, 1)
     assert [row["device_id"] for row in rows(engine, events)] == [device_id(2)]
+
+
+def test_a_stamped_event_is_kept_once_however_often_it_comes(engine: Engine, sink: Sink) -> None:
+    for _ in range(2):
+        batch = Batch()
+        for _ in range(2):
+            batch.add_stamped(77, [event_row(1, usage="install", usage_version="1.1.0"), event_row(1, "uninstall")])
+        batch.add_stamped(78, [event_row(1, "ping")])
+        sink.store(batch)
+    assert sorted(row["action"] for row in rows(engine, events)) == ["get", "ping", "uninstall"]
+    assert [row["install"] for row in rows(engine, daily_version)] == [1]
+
+
+def test_a_stamped_event_that_leaves_no_row_does_not_spoil_the_batch(engine: Engine, sink: Sink) -> None:
+    batch = Batch()
+    batch.add_stamped(79, [])
+    batch.add_device(device_row(1))
+    sink.store(batch)
+    assert len(rows(engine, devices)) == 1
