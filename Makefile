@@ -17,9 +17,10 @@ $(VENV)/.serve: requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.lock requirements.lock
+$(VENV)/.dev: requirements-dev.lock requirements-webbuild.lock requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-webbuild.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@ $(VENV)/.serve
 
@@ -33,7 +34,7 @@ test: $(VENV)/.dev ## Run the test suite (under 5 minutes)
 	$(BIN)/python -m pytest -n auto
 
 test-long: $(VENV)/.dev ## Run the long tests: a thousand kills
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -n auto -m long
 
 check: $(VENV)/.dev ## Lint, types, and who may import whom
 	$(BIN)/ruff check .
