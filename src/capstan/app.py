@@ -6,11 +6,13 @@ Nobody imports this but the server that runs it. What is opened here is closed h
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from capstan import __version__
@@ -18,27 +20,51 @@ from capstan.access.principal import KeyPrincipal, Principal
 from capstan.apikeys import service as apikeys
 from capstan.apps import api as apps_api
 from capstan.bundles import api as bundles_api
+from capstan.bundles import upload as bundles_upload
+from capstan.bundles.upload import BundleUpload, Storing
 from capstan.channels import api as channels_api
 from capstan.db.engine import is_sqlite
 from capstan.db.session import ReadSession
 from capstan.devices import api as devices_api
 from capstan.devices.limits import DeviceLimits
-from capstan.files.download import Downloads, Sent
+from capstan.files.accounting import DownloadAccounts
+from capstan.files.archive import ArchiveLimits
+from capstan.files.download import Downloads
+from capstan.files.incoming import Incoming
+from capstan.files.objects import ObjectStore
+from capstan.files.plane import FilePlane
+from capstan.jobs.job import Job
+from capstan.jobs.loop import JobLoop
 from capstan.organizations import api as organizations_api
+from capstan.retention.jobs import Kept, upkeep_jobs
+from capstan.retention.limits import LEFTOVERS_KEPT, limits_of
+from capstan.rollouts.service import auto_pause_job
 from capstan.settings import Settings
-from capstan.stores import Stores, object_store, open_stores, sqlite_file
+from capstan.stores import Stores, object_store, open_stores, s3_options, sqlite_file
+from capstan.telemetry.failed_bundles import PostgresFailureReader, SqliteFailureReader
 from capstan.telemetry.sinks import PostgresSink, Sink, SqliteSink
-from capstan.telemetry.writer import Writer
+from capstan.telemetry.writer import Telemetry, Writer
 from capstan.updates.api import EXPLAIN_PATH, ExplainHandler
+from capstan.updates.channel_self.handler import ChannelSelfHandler
+from capstan.updates.channel_self.limits import ChannelCallLimits
 from capstan.updates.checks import CheckHandler
 from capstan.updates.directory import Directory
 from capstan.updates.directory_postgresql import PostgresDirectory
 from capstan.updates.directory_sqlite import SqliteDirectory
 from capstan.updates.enumeration import EnumerationGuard
+from capstan.updates.failed import FailedBundles, NothingKept, RememberedFailures
 from capstan.updates.gate import LimitList
-from capstan.updates.plane import DevicePlane
+from capstan.updates.liveness import RegistryProbe
+from capstan.updates.manifest_size import ManifestSizeHandler
+from capstan.updates.plane import DevicePlane, Handlers
 from capstan.updates.recording import Recorder
 from capstan.updates.stats import StatsHandler
+from capstan.uploads import api as uploads_api
+from capstan.uploads.links import PURPOSE as UPLOAD_LINK_PURPOSE
+from capstan.uploads.links import UploadLinks
+from capstan.uploads.signed import SignedUploads
+from capstan.uploads.sweep import sweep_expired
+from capstan.uploads.tus import ResumableUploads
 from capstan.web.client import ClientAddresses
 from capstan.web.credentials import CredentialLimits, CredentialResolver
 from capstan.web.edge import Edge
@@ -47,8 +73,6 @@ from capstan.web.origin import Origins
 from capstan.web.router import ControlPlane, RouteTable
 
 log = structlog.get_logger(__name__)
-
-DOWNLOADS_PATH = "/files/read/attachments/"
 
 
 class Authenticator:
@@ -79,12 +103,13 @@ class Capstan:
             return
         planes = self._planes
         assert planes is not None, "the server takes requests between start-up and shutdown only"
-        if scope["method"] == "OPTIONS":
-            await planes.edge.preflight(scope, send)
-        elif planes.device.serves(scope["path"]):
+        method, path = scope["method"], scope["path"]
+        if method != "OPTIONS" and planes.device.serves(path):
             await planes.device(scope, receive, send)
-        elif scope["path"].startswith(DOWNLOADS_PATH):
-            await planes.downloads(scope, receive, send)
+        elif planes.files.serves(method, path):
+            await planes.files(scope, receive, send)
+        elif method == "OPTIONS":
+            await planes.edge.preflight(scope, send)
         else:
             await planes.edge(scope, receive, send)
 
@@ -108,7 +133,7 @@ class Planes:
     """What requests are handed to."""
 
     device: DevicePlane
-    downloads: Downloads
+    files: FilePlane
     edge: Edge
 
 
@@ -133,25 +158,35 @@ async def _open_planes(settings: Settings, stack: AsyncExitStack) -> Planes:
     addresses = ClientAddresses(settings.trusted_proxies, loopback_unknown=settings.rate_limit_loopback_unknown)
     origins = Origins(settings.public_url, addresses)
     cors_origins = frozenset(settings.cors_allowed_origins) | ({settings.public_url} if settings.public_url else set())
-    credentials = CredentialResolver(
-        Authenticator(), CredentialLimits(settings.rate_limit_failed_auth, settings.rate_limit_api_key)
-    )
-    recorder = Recorder(writer, settings.log_checks)
+    limits = CredentialLimits(settings.rate_limit_failed_auth, settings.rate_limit_api_key)
+    credentials = CredentialResolver(Authenticator(), limits)
+    recorder = Recorder(writer, settings.log_checks, keep_custom_ids=settings.keep_custom_ids)
     limit = LimitList((app.app_id, app.ignore) for app in settings.limited_apps)
     guard = EnumerationGuard(
         settings.rate_limit_update_enumeration_misses, stores.derived_key("app id enumeration"), time.time
     )
-    checks = CheckHandler(directory, recorder, limit, guard)
-    device_plane = DevicePlane(
+    failures = await _failed_bundles(stores, writer, stack)
+    checks = CheckHandler(directory, recorder, limit, guard, failures)
+    channel_limits = ChannelCallLimits(settings.rate_limit_channel_self_ip, time.time)
+    handlers = Handlers(
         checks,
-        StatsHandler(directory, writer, recorder, limit),
+        StatsHandler(directory, writer, recorder, limit, failures),
+        ChannelSelfHandler(directory, stores.registry, writer, recorder, limit, channel_limits),
+        ManifestSizeHandler(directory, limit),
+        RegistryProbe(directory),
+    )
+    device_plane = DevicePlane(
+        handlers,
         addresses,
         origins,
         cors_origins=cors_origins,
         max_body_bytes=settings.max_body_bytes,
     )
+    objects = object_store(settings)
+    incoming = _incoming(settings, objects)
+    links = UploadLinks(stores.derived_key(UPLOAD_LINK_PURPOSE))
     control_plane = ControlPlane(
-        routes=RouteTable(_endpoints(stores)),
+        routes=RouteTable(_endpoints(stores, objects, links)),
         registry=stores.registry,
         credentials=credentials,
         addresses=addresses,
@@ -168,11 +203,36 @@ async def _open_planes(settings: Settings, stack: AsyncExitStack) -> Planes:
         origins,
         max_body_bytes=settings.max_body_bytes,
     )
-    control = ByPath({EXPLAIN_PATH: explain}, control_plane)
-    return Planes(device_plane, _downloads(settings), Edge(control, cors_origins, __version__))
+    upload = BundleUpload(
+        registry=stores.registry,
+        credentials=credentials,
+        addresses=addresses,
+        objects=objects,
+        incoming=incoming,
+        storing=_storing(settings),
+    )
+    control = ByPath({EXPLAIN_PATH: explain, bundles_upload.PATH: upload}, control_plane)
+    accounts = DownloadAccounts(writer, lambda app_id: directory.peek(app_id) is not None, time.time)
+    downloads = Downloads(objects, accounts.sent, accounts.missing)
+    resumable = ResumableUploads(
+        registry=stores.registry,
+        objects=objects,
+        downloads=downloads,
+        credentials=CredentialResolver(Authenticator(), limits.for_uploads()),
+        addresses=addresses,
+        origins=origins,
+        max_length=settings.max_bundle_bytes,
+    )
+    signed = SignedUploads(stores.registry, objects, links, incoming, settings.max_bundle_bytes)
+    await run_in_threadpool(sweep_expired, stores.registry, objects)
+    files = FilePlane(downloads, resumable, signed)
+    jobs = JobLoop(stores.registry, _jobs(stores, objects, incoming))
+    jobs.start()
+    stack.push_async_callback(jobs.stop)
+    return Planes(device_plane, files, Edge(control, cors_origins, __version__))
 
 
-def _endpoints(stores: Stores) -> Iterable[Endpoint]:
+def _endpoints(stores: Stores, objects: ObjectStore, links: UploadLinks) -> Iterable[Endpoint]:
     settings = stores.settings
     device_limits = DeviceLimits(
         settings.rate_limit_channel_self_ip, refuse_identical_sets=settings.identical_set_limiter
@@ -183,19 +243,36 @@ def _endpoints(stores: Stores) -> Iterable[Endpoint]:
         *bundles_api.ENDPOINTS,
         *channels_api.ENDPOINTS,
         *devices_api.endpoints(device_limits, stores.telemetry),
+        *uploads_api.endpoints(objects, links, settings.max_bundle_bytes),
     )
 
 
-def _downloads(settings: Settings) -> Downloads:
-    """Bandwidth and missing objects have no counters yet."""
+def _incoming(settings: Settings, objects: ObjectStore) -> Incoming:
+    """Where uploads land, without what crashed servers left there and in the object store."""
+    incoming = Incoming(settings.data_dir / "incoming", settings.max_bundle_bytes)
+    forgotten = datetime.now(UTC) - LEFTOVERS_KEPT
+    incoming.sweep(forgotten)
+    objects.sweep(forgotten)
+    return incoming
 
-    def on_sent(_sent: Sent) -> None:
-        return
 
-    def on_missing(_app_id: str) -> None:
-        return
+def _storing(settings: Settings) -> Storing:
+    limits = ArchiveLimits(
+        max_zip_bytes=settings.max_bundle_bytes,
+        max_entries=settings.max_bundle_files,
+        max_unpacked_bytes=settings.max_unpacked_bytes,
+        max_ratio=settings.max_zip_ratio,
+    )
+    return Storing(
+        objects_url=settings.objects_url, s3=s3_options(settings), quality=settings.brotli_quality, limits=limits
+    )
 
-    return Downloads(object_store(settings), on_sent, on_missing)
+
+def _jobs(stores: Stores, objects: ObjectStore, incoming: Incoming) -> Sequence[Sequence[Job]]:
+    """The lanes of periodic work: what must be prompt does not wait for what takes long."""
+    registry, telemetry = stores.registry, stores.telemetry
+    upkeep = upkeep_jobs(Kept(registry, telemetry, objects, incoming, limits_of(stores.settings)))
+    return ([auto_pause_job(registry, telemetry)], upkeep)
 
 
 def _directory(stores: Stores) -> Directory:
@@ -205,6 +282,18 @@ def _directory(stores: Stores) -> Directory:
     return PostgresDirectory(
         stores.registry.engine, settings.database_listen_url or settings.database_url, settings.stale_for
     )
+
+
+async def _failed_bundles(stores: Stores, telemetry: Telemetry, stack: AsyncExitStack) -> FailedBundles:
+    memory_seconds = stores.settings.failed_bundle_memory
+    if not memory_seconds:
+        return NothingKept()
+    url = stores.settings.telemetry_database_url
+    reader = SqliteFailureReader(sqlite_file(url)) if is_sqlite(url) else PostgresFailureReader(stores.telemetry)
+    failures = RememberedFailures(telemetry, stores.telemetry, reader, memory_seconds)
+    await failures.start()
+    stack.push_async_callback(failures.stop)
+    return failures
 
 
 def _sink(settings: Settings) -> Sink:

@@ -92,6 +92,8 @@ def outcomes(database_urls: DatabaseUrls, tmp_path_factory: pytest.TempPathFacto
         "limited_apps": '[{"id": "io.acme.notes.v15", "ignore": 1}]',
         # Fixed, because V13 asks that the hashed places of its five app ids differ.
         "secret_key": SECRET_KEY,
+        # The vectors are of a server that offers a bundle again to the device that failed it.
+        "failed_bundle_memory": "0",
     }
     with running_server(flags) as base_url, httpx.Client(base_url=base_url) as client:
         asked = {vector["id"]: ask(client, vector) for vector in VECTORS}

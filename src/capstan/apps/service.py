@@ -120,10 +120,9 @@ def delete(session: WriteSession, principal: Principal, app_id: str | None) -> N
     row = permitted(session, principal, Permission.APP_DELETE, app_id)
     if row is None:
         raise Problem("cannot_delete_app", "You can't delete this app", more={"app_id": app_id})
-    session.lock_app(app_id)
-    statistics.app_deleted(session, app_id, row["owner_org"])
     store.lock_bundles(session, app_id)
     session.lock_app(app_id)
+    statistics.app_deleted(session, app_id, row["owner_org"])
     store.delete_app(session, app_id)
     audit.deleted(session, "apps", row["owner_org"], row)
     session.touch_app(app_id)

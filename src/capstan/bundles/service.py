@@ -21,6 +21,7 @@ from capstan.bundles.policy import MAX_KEY_ID, check_encryption, check_version_n
 from capstan.channels import service as channels
 from capstan.db.session import ReadSession, WriteSession
 from capstan.errors import Problem
+from capstan.statistics import service as statistics
 from capstan.updates.snapshot import ManifestFile
 
 MAX_FILES_SHOWN = 10_000
@@ -197,6 +198,7 @@ def insert(session: WriteSession, principal: Principal, app: RowMapping, values:
         },
     )
     store.set_last_version(session, app["app_id"], row["name"])
+    statistics.storage_changed(session, app["app_id"], app["owner_org"], row["size"])
     audit.inserted(session, "app_versions", app["owner_org"], row)
     session.touch_app(app["app_id"])
     return row
@@ -225,6 +227,7 @@ def _delete_softly(session: WriteSession, app_id: str, rows: Sequence[RowMapping
     gone = {"deleted": True, "deleted_at": session.now, "updated_at": session.now, "manifest_count": 0, "size": 0}
     for row in rows:
         store.delete_manifest(session, row["id"])
+        statistics.storage_changed(session, app_id, row["owner_org"], -row["size"])
         audit.updated(session, "app_versions", row["owner_org"], row, store.update_bundle(session, row["id"], gone))
     store.add_to_manifest_count(session, app_id, -sum(1 for row in rows if row["manifest_count"]))
     session.touch_app(app_id)

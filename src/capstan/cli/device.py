@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,23 @@ from capstan.cli.printing import as_json, print_json, print_table
 _PAGE_SIZE = 1000
 
 
-@click.group(name="device")
+_ON_THE_SERVER = ("export", "forget")
+
+
+class _Devices(click.Group):
+    """Imports what works on the stores only when it is used: a client needs nothing of the server."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *_ON_THE_SERVER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _ON_THE_SERVER:
+            return super().get_command(ctx, cmd_name)
+        found: click.Command = getattr(import_module("capstan.cli.device_data"), cmd_name)
+        return found
+
+
+@click.group(name="device", cls=_Devices)
 def command() -> None:
     """Devices: who runs what."""
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Table, delete, insert, select, update
+from sqlalchemy import RowMapping, Table, Text, delete, insert, literal, select, true, union_all, update
 
 from capstan.db.session import ReadSession, WriteSession
 from capstan.db.tables import app_versions, channel_devices, channel_self_choices, channels, device_pins
@@ -27,6 +27,26 @@ def override_channels(session: ReadSession, app_id: str, device_ids: Collection[
         .where(channel_devices.c.app_id == app_id, channel_devices.c.device_id.in_(device_ids))
     )
     return {row["device_id"]: row["name"] for row in session.rows(forced)}
+
+
+def places(session: ReadSession, device_id: str, app_id: str | None) -> Sequence[RowMapping]:
+    """Where a device was put, in one app or in all: rows of `app_id`, `kind` and the `name` of a channel or bundle.
+
+    `kind` is `override` or `pin` if an operator did it, `own_choice` if the device did.
+    """
+    kinds = (
+        ("override", channel_devices, channel_devices.c.channel_id, channels),
+        ("pin", device_pins, device_pins.c.app_version_id, app_versions),
+        ("own_choice", channel_self_choices, channel_self_choices.c.channel_id, channels),
+    )
+    each = [
+        select(table.c.app_id, literal(kind, Text).label("kind"), named.c.name)
+        .join_from(table, named, named.c.id == target)
+        .where(table.c.device_id == device_id, table.c.app_id == app_id if app_id is not None else true())
+        for kind, table, target, named in kinds
+    ]
+    every = union_all(*each).subquery()
+    return session.rows(select(every).order_by(every.c.app_id, every.c.kind))
 
 
 def lock_live_bundle(session: WriteSession, app_id: str, name: str) -> RowMapping | None:

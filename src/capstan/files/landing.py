@@ -72,10 +72,14 @@ class LocalLanding:
         self._staging = f"{STAGING}/{landing_id}"
         self._numbers = itertools.count()
         self._written: list[tuple[str, str]] = []
+        self._discarded = False
 
     def write(self, name: str, content: Content) -> None:
         staged = f"{self._staging}/{next(self._numbers)}"
         put(self._backend, staged, content)
+        if self._discarded:
+            # A process that is told to stop may not get to wait for all of its threads.
+            self.discard()
         self._written.append((staged, name))
 
     def finish(self) -> None:
@@ -89,6 +93,7 @@ class LocalLanding:
             folders = {folder.parent for folder in folders if folder != self._folder}
 
     def discard(self) -> None:
+        self._discarded = True
         shutil.rmtree(self._folder / self._staging, ignore_errors=True)
 
 
@@ -101,7 +106,15 @@ def sweep_staging(folder: Path, before: datetime) -> None:
 
 def put(backend: obstore.store.ObjectStore, name: str, content: Content) -> None:
     """Write one object, in parts if it is a large file or comes in chunks, so that memory stays within a few parts."""
-    obstore.put(backend, name, content, chunk_size=_UPLOAD_PART_BYTES, max_concurrency=_UPLOAD_PARTS_AT_ONCE)
+    if isinstance(content, bytes | Path):
+        obstore.put(backend, name, content, chunk_size=_UPLOAD_PART_BYTES, max_concurrency=_UPLOAD_PARTS_AT_ONCE)
+        return
+    # Not `put`, which would ask for chunks from within the store's own machinery, where no other object can be read.
+    # A writer that is never closed leaves no object.
+    writer = obstore.open_writer(backend, name, buffer_size=_UPLOAD_PART_BYTES, max_concurrency=_UPLOAD_PARTS_AT_ONCE)
+    for chunk in content:
+        writer.write(chunk)
+    writer.close()
 
 
 def sync_all(paths: Iterable[Path]) -> None:

@@ -1,1 +1,1 @@
-"""Work that outlasts a request: long tasks in child processes."""
+"""Work that is not an answer to a request: periodic jobs, and long tasks in child processes."""

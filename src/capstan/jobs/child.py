@@ -127,7 +127,11 @@ def main(task: str, stdin: BinaryIO, stdout: BinaryIO) -> int:
     """The child's life: 0 if the task gave a result, 1 if it gave a `Problem` or failed."""
     try:
         module = cast(Task, importlib.import_module(task))
-        result = module.run(stdin.read(), _reporter(stdout))
+        request = stdin.read()
+        if not request:
+            # The server was killed before it could say what is to be done.
+            return 1
+        result = module.run(request, _reporter(stdout))
     except Problem as problem:
         _say(stdout, Line(error=Failure(problem.code, problem.message, problem.status, problem.more)))
         return 1
@@ -156,8 +160,12 @@ def _reporter(stdout: BinaryIO) -> Report:
 
 
 def _say(stdout: BinaryIO, line: Line) -> None:
-    stdout.write(msgspec.json.encode(line) + b"\n")
-    stdout.flush()
+    try:
+        stdout.write(msgspec.json.encode(line) + b"\n")
+        stdout.flush()
+    except BrokenPipeError:
+        # The server is gone, so nobody wants the result; leaving this way cleans up and needs no traceback.
+        raise SystemExit(1) from None
 
 
 def _stop(_signal: int, _frame: object) -> NoReturn:

@@ -28,6 +28,7 @@ OBJECTS = "Bundle storage"
 ACCESS = "Access and secrets"
 UPLOADS = "Uploads"
 DEVICES = "Devices and dialects"
+RETENTION = "What is kept how long"
 RATE_LIMITS = "Rate limits"
 LOGS = "Logs"
 
@@ -92,6 +93,9 @@ def _objects_folder(known: Mapping[str, Any]) -> str:
 
 def is_postgresql(url: str) -> bool:
     return url.startswith("postgresql://")
+
+
+_KEPT = kinds.duration(86400, 3650 * 86400, "from 1 day to 3650 days")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, repr=False)
@@ -271,6 +275,45 @@ class Settings:
         "Whether giving a device the channel it was given within the last minute is answered with 429. Only in the "
         "modern dialect.",
     )
+
+    failed_bundle_memory: int = setting(
+        DEVICES,
+        kinds.duration(0, 90 * 86400, "up to 90 days"),
+        "7d",
+        "How long a device is not offered a bundle again that it could not run (`update_fail`, `set_fail`); another "
+        "bundle is offered at once. `0`: it is offered again at every check.",
+    )
+
+    keep_running_days: int = setting(
+        RETENTION,
+        kinds.whole_number(0, 3650),
+        "30",
+        "A bundle is not deleted for its age while devices seen within this many days run it. `0`: it is.",
+    )
+    event_retention: int = setting(
+        RETENTION,
+        _KEPT,
+        "90d",
+        "How long the log of single events and downloads is kept. Daily numbers are kept for ever.",
+    )
+    device_retention: int = setting(
+        RETENTION, _KEPT, "90d", "How long a device is known after it was seen for the last time."
+    )
+    override_retention: int = setting(
+        RETENTION,
+        _KEPT,
+        "90d",
+        "How long a device stays on the channel or bundle that somebody put it on, counted from the last time that "
+        "somebody did so.",
+    )
+    keep_custom_ids: bool = setting(
+        RETENTION,
+        kinds.yes_or_no(),
+        "true",
+        "Whether the ids that apps give their devices (`custom_id`) are kept, where the app allows it. Off: they are "
+        "dropped on arrival, and those kept before are removed within a day.",
+    )
+    audit_retention: int = setting(RETENTION, _KEPT, "90d", "How long the audit log is kept.")
 
     rate_limit_failed_auth: int = setting(
         RATE_LIMITS,

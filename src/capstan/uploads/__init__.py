@@ -1,0 +1,1 @@
+"""Uploads as the official command line makes them: resumable ones, and single requests by a signed link."""

@@ -1,0 +1,1 @@
+"""What is removed because of its age, and what never is."""

@@ -1,0 +1,1 @@
+"""Rollouts that stop themselves, and bundles that failed on a device."""

@@ -1,0 +1,1 @@
+"""The numbers that people see, on both databases."""

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.bundles.conftest import uploads
+
+__all__ = ["uploads"]
