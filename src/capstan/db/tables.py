@@ -230,6 +230,8 @@ app_versions = Table(
     UniqueConstraint("app_id", "name"),
     CheckConstraint("storage_provider in ('r2', 'r2-direct', 'external')", name="storage_provider"),
     CheckConstraint("length(name) > 0", name="name_not_empty"),
+    # Telemetry remembers ids of rows that are gone; no other row may ever have them.
+    sqlite_autoincrement=True,
 )
 
 manifest = Table(
@@ -305,6 +307,8 @@ channels = Table(
     CheckConstraint("auto_pause_action in ('pause', 'rollback', 'notify')", name="auto_pause_action"),
     CheckConstraint("auto_pause_cooldown_minutes between 0 and 10080", name="cooldown"),
     CheckConstraint("length(name) > 0", name="name_not_empty"),
+    # Telemetry remembers ids of rows that are gone; no other row may ever have them.
+    sqlite_autoincrement=True,
 )
 
 # At most one public channel for each app and platform (contract: device 0.5, public 7.5).

@@ -25,7 +25,10 @@ LEFTOVERS_KEPT = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What the operator decided; see the settings of the same names. `keep_running_days` of 0 keeps no bundle."""
+    """What the operator decided; see the settings of the same names. `keep_running_days` of 0 keeps no bundle.
+
+    Without `custom_ids` none are kept.
+    """
 
     keep_running_days: int
     events: timedelta

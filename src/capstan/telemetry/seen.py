@@ -13,21 +13,23 @@ SLOTS = 1 << 21
 _MASK = SLOTS - 1
 _FINGERPRINT = (1 << 64) - 1
 _MOST_REPEATS = 0xFFFF
+_HOURS = 0xFFFF
+"""Epoch hours are kept in 16 bits, which tell hours apart for seven years."""
 
 
 class SeenTable:
-    """2,097,152 slots: 16 MB of 64-bit fingerprints, with a day, an hour and a count beside each."""
+    """2,097,152 slots: 16 MB of 64-bit fingerprints, with a day, an hour and a count beside each: 32 MB in all."""
 
     def __init__(self) -> None:
         self._fingerprints = array("Q", bytes(8 * SLOTS))
         self._days = array("I", bytes(4 * SLOTS))
-        self._hours = array("I", bytes(4 * SLOTS))
+        self._hours = array("H", bytes(2 * SLOTS))
         self._repeats = array("H", bytes(2 * SLOTS))
 
     def is_repeat(self, device: int, state: int, hour: int) -> bool:
         """Whether this device (a hash) was in this state (a hash) within this epoch hour; if so it is counted."""
         slot = device & _MASK
-        if self._fingerprints[slot] != state & _FINGERPRINT or self._hours[slot] != hour:
+        if self._fingerprints[slot] != state & _FINGERPRINT or self._hours[slot] != hour & _HOURS:
             return False
         if self._repeats[slot] < _MOST_REPEATS:
             self._repeats[slot] += 1
@@ -37,10 +39,11 @@ class SeenTable:
         """Note what is written now. If the state is the same as in an earlier hour: that hour and its repeats."""
         slot = device & _MASK
         owed = None
-        if self._fingerprints[slot] == state & _FINGERPRINT and self._repeats[slot] and self._hours[slot] != hour:
-            owed = self._hours[slot], self._repeats[slot]
+        hours_ago = (hour - self._hours[slot]) & _HOURS
+        if self._fingerprints[slot] == state & _FINGERPRINT and self._repeats[slot] and hours_ago:
+            owed = hour - hours_ago, self._repeats[slot]
         self._fingerprints[slot] = state & _FINGERPRINT
-        self._hours[slot] = hour
+        self._hours[slot] = hour & _HOURS
         self._repeats[slot] = 0
         return owed
 

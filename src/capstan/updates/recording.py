@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from capstan.telemetry.days import HOUR_MS, first_of_month, utc_day
-from capstan.telemetry.records import DeviceRow, EventRow, Usage
+from capstan.telemetry.records import DEVICE_COLUMNS, DeviceRow, EventRow, Usage
 from capstan.telemetry.seen import SeenTable
 from capstan.telemetry.writer import Telemetry
 from capstan.updates.channel_self.call import ChannelCall
@@ -21,6 +21,9 @@ RUNNING_ACTIONS = frozenset(
     {"set", "ping", "app_moved_to_foreground", "app_moved_to_background", "app_launch_start", "app_launch_ready"}
 )
 """Events whose version is the one that the device runs; others may name one that is being fetched or has failed."""
+
+_MOMENTS = DEVICE_COLUMNS.index("created_at")
+"""What stands before them in a device's row says how it is, the rest only when."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -48,18 +51,18 @@ class Recorder:
     def check(self, decision: Decision, raw: bytes, now_ms: int) -> None:
         """Record one answered check. `raw` is its body: the same body and the same end mean nothing new."""
         hour = now_ms // HOUR_MS
-        if self._keep_each or decision.is_update:
-            if self._telemetry.has_room():
-                self._seen.forget(hash(decision.check.device_id))
-                self._write_check(decision, now_ms, None)
-            return
         device = hash(decision.check.device_id)
         state = hash((raw, decision.outcome.rule, decision.target_name))
-        if self._seen.is_repeat(device, state, hour) or not self._telemetry.has_room():
+        is_repeat = self._seen.is_repeat(device, state, hour)
+        is_kept = self._keep_each or decision.is_update
+        if (is_repeat and not is_kept) or not self._telemetry.has_room():
+            return
+        self._write_log(decision, now_ms, None if is_kept else hour)
+        if is_repeat:
             return
         owed = self._seen.remember(device, state, hour)
-        self._write_check(decision, now_ms, hour)
-        if owed is not None and decision.log is not None:
+        self._write_device(decision, device, now_ms)
+        if owed is not None and not is_kept and decision.log is not None:
             self._telemetry.batch.add_hourly(_check_row(decision, now_ms, *owed))
 
     def refused_by_plan(self, snapshot: AppSnapshot, check: UpdateCheck, now_ms: int) -> None:
@@ -71,22 +74,23 @@ class Recorder:
         batch.add_device(self._contact(check, snapshot, check.version_name, None, now_ms))
         self._telemetry.written_soon()
 
-    def _write_check(self, decision: Decision, now_ms: int, hour: int | None) -> None:
-        check, batch = decision.check, self._telemetry.batch
+    def _write_log(self, decision: Decision, now_ms: int, hour: int | None) -> None:
+        if decision.log is None:
+            return
+        row = _check_row(decision, now_ms, hour, 1)
+        if hour is None:
+            self._telemetry.batch.events.append(row)
+        else:
+            self._telemetry.batch.add_hourly(row)
+        self._telemetry.written_soon()
+
+    def _write_device(self, decision: Decision, device: int, now_ms: int) -> None:
+        check, version = decision.check, decision.device_version
         if decision.outcome.mau:
-            self._add_seen(
-                check.app_id, check.device_id, check.platform, check.version_build, now_ms, hash(check.device_id)
-            )
-        version = decision.device_version
+            self._add_seen(check.app_id, check.device_id, check.platform, check.version_build, now_ms, device)
         if version is not None:
             offered = version if decision.is_update else None
-            batch.add_device(self._contact(check, decision.snapshot, version, offered, now_ms))
-        if decision.log is not None:
-            row = _check_row(decision, now_ms, hour, 1)
-            if hour is None:
-                batch.events.append(row)
-            else:
-                batch.add_hourly(row)
+            self._telemetry.batch.add_device(self._contact(check, decision.snapshot, version, offered, now_ms))
         self._telemetry.written_soon()
 
     def seen(self, event: StatsEvent, now_ms: int) -> None:
@@ -121,32 +125,33 @@ class Recorder:
         self._telemetry.written_soon()
 
     def device(self, event: StatsEvent, snapshot: AppSnapshot, now_ms: int) -> None:
-        """Write the device's row as this event describes it."""
-        self._seen.forget(hash(event.device_id))
-        self._telemetry.batch.add_device(
-            (
-                event.app_id,
-                event.device_id,
-                event.version_name,
-                event.version_name if event.action in RUNNING_ACTIONS else None,
-                None,
-                None,
-                event.platform,
-                event.plugin_version,
-                event.version_os,
-                event.version_build or "builtin",
-                self._custom_id(event, snapshot),
-                event.is_prod,
-                event.is_emulator,
-                event.install_source or None,
-                event.default_channel or None,
-                event.key_id or None,
-                None,
-                now_ms,
-                now_ms,
-                utc_day(now_ms),
-            )
+        """Have the device's row written as this event describes it, unless it was written so within this hour."""
+        row = (
+            event.app_id,
+            event.device_id,
+            event.version_name,
+            event.version_name if event.action in RUNNING_ACTIONS else None,
+            None,
+            None,
+            event.platform,
+            event.plugin_version,
+            event.version_os,
+            event.version_build or "builtin",
+            self._custom_id(event, snapshot),
+            event.is_prod,
+            event.is_emulator,
+            event.install_source or None,
+            event.default_channel or None,
+            event.key_id or None,
+            None,
+            now_ms,
+            now_ms,
+            utc_day(now_ms),
         )
+        device, state, hour = hash(event.device_id), hash(row[:_MOMENTS]), now_ms // HOUR_MS
+        if not self._seen.is_repeat(device, state, hour):
+            self._seen.remember(device, state, hour)
+            self._telemetry.batch.add_device(row)
 
     def _contact(
         self,

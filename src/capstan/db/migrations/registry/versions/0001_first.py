@@ -230,6 +230,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["app_id"], ["apps.app_id"], name=op.f("fk_app_versions_app_id"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_app_versions")),
         sa.UniqueConstraint("app_id", "name", name=op.f("uq_app_versions_app_id_name")),
+        sqlite_autoincrement=True,
     )
     op.create_table(
         "channels",
@@ -307,6 +308,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_channels")),
         sa.UniqueConstraint("app_id", "name", name=op.f("uq_channels_app_id_name")),
         sa.UniqueConstraint("rbac_id", name=op.f("uq_channels_rbac_id")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_channels_rollout_version"), "channels", ["rollout_version"], unique=False)
     op.create_index(op.f("ix_channels_version"), "channels", ["version"], unique=False)
