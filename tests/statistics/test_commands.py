@@ -215,3 +215,24 @@ def test_one_app_can_be_asked_to_forget(site: Site) -> None:
 def test_what_is_no_device_is_refused(site: Site) -> None:
     ended = site.type("device", "forget", "ann")
     assert (ended.code, ended.sentence) == (2, "'ann' is not the id of a device, which is a UUID.")
+
+
+def test_a_device_is_forgiven_and_offered_again_what_failed_on_it(site: Site) -> None:
+    device_id = device_id_of(900)
+    check = {**BASE, "device_id": device_id, "version_name": "1.0.0"}
+    offered = site.client.post("/updates", json=check).json()["version"]
+    failed = {**check, "version_name": offered, "action": "update_fail"}
+    assert site.client.post("/stats", json=failed).json() == {"status": "ok"}
+    assert site.client.post("/updates", json=check).json()["error"] == "no_new_version_available"
+    held = site.type("device", "held-back", "--app", APP)
+    assert held.code == 0
+    assert offered in held.out
+    forgiven = site.type("device", "forgive", device_id.upper(), "--app", APP)
+    assert (forgiven.code, forgiven.out.strip()) == (0, f"Forgot 1 failure of the device {device_id}.")
+    assert site.client.post("/updates", json=check).json()["version"] == offered
+
+
+def test_the_jobs_are_listed_with_when_they_are_due(site: Site) -> None:
+    listed = site.type("jobs")
+    assert listed.code == 0
+    assert "bundle_retention" in listed.out

@@ -16,7 +16,13 @@ from capstan.cli.printing import as_json, print_json, print_table
 _PAGE_SIZE = 1000
 
 
-_ON_THE_SERVER = ("export", "forget")
+_ON_THE_SERVER = {
+    "export": ("device_data", "export"),
+    "forget": ("device_data", "forget"),
+    "forgive": ("device_failures", "forgive"),
+    "held-back": ("device_failures", "held_back"),
+}
+"""Name of each command, and the module and function that it is."""
 
 
 class _Devices(click.Group):
@@ -28,7 +34,8 @@ class _Devices(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _ON_THE_SERVER:
             return super().get_command(ctx, cmd_name)
-        found: click.Command = getattr(import_module("capstan.cli.device_data"), cmd_name)
+        module, function = _ON_THE_SERVER[cmd_name]
+        found: click.Command = getattr(import_module(f"capstan.cli.{module}"), function)
         return found
 
 

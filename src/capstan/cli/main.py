@@ -17,6 +17,7 @@ _COMMANDS = {
     "user": "user",
     "key": "key",
     "doctor": "doctor",
+    "jobs": "jobs",
     "demo": "demo",
     "login": "login",
     "app": "app",
@@ -51,7 +52,7 @@ class _Commands(click.Group):
 def main() -> None:
     """A self-hosted live-update server for Capacitor apps.
 
-    serve, setup, user, key, doctor, device export and device forget work on the server's machine and its data
-    directory. The others talk to a server: they take its address and an API key from --server and --key, from
-    CAPSTAN_SERVER and CAPSTAN_API_KEY, or from `capstan login`.
+    serve, setup, user, key, doctor, jobs and device export, forget, forgive and held-back work on the server's machine
+    and its data directory. The others talk to a server: they take its address and an API key from --server and --key,
+    from CAPSTAN_SERVER and CAPSTAN_API_KEY, or from `capstan login`.
     """
