@@ -1,4 +1,4 @@
-"""Seeds an empty data directory with a world of recorded answers: `python -m tests.device_world WORLD.json --data-dir D`.
+"""Seeds an empty data directory with a world: `python -m tests.device_world WORLD.json --data-dir D`.
 
 The format is that of the recorded vectors' `world.json`: organizations with plan state, apps, versions, channels, delta
 files, device overrides, with their ids. Counters are derived, plan dates count from now.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -172,7 +173,7 @@ def main() -> None:
         if taken:
             raise SystemExit("this data directory has organizations already; give an empty one")
         seed(stores.registry.engine, world)
-    print(f"seeded {len(world['orgs'])} organizations and {len(world['apps'])} apps")
+    sys.stdout.write(f"seeded {len(world['orgs'])} organizations and {len(world['apps'])} apps\n")
 
 
 if __name__ == "__main__":

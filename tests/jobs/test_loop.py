@@ -103,7 +103,7 @@ def test_a_database_that_is_away_for_a_while_does_not_end_the_loop(
     job = Job("steady", HOURLY, work)
     due_now(registry, [job], clock)
     rename(databases, "jobs", "jobs_away")
-    monkeypatch.setattr(jobs_loop.log, "warning", lambda *_words, **_facts: complained.set())
+    monkeypatch.setattr(jobs_loop.log, "error", lambda *_words, **_facts: complained.set())
     loop = JobLoop(registry, [[job]], clock)
     loop.start()
     try:

@@ -33,22 +33,23 @@ class Terminal:
 
     def capstan(self, *arguments: str | Path) -> str:
         """What a command prints. Raises AssertionError, with all that was said, if it fails."""
-        return self._run(["capstan", *map(str, arguments)])
+        return self._run([str(BIN / "capstan"), *map(str, arguments)])
 
     def capstan_json(self, *arguments: str | Path) -> Any:
         return json.loads(self.capstan(*arguments, "--json"))
 
-    def shell(self, script: str) -> str:
-        """What a script for `sh` prints; it ends at the first command that fails."""
-        return self._run(["sh", "-euc", script])
+    def shell(self, script: str, keyboard: str = "") -> str:
+        """What a script for `sh` prints; it ends at the first command that fails. `keyboard` is its standard input."""
+        return self._run(["sh", "-euc", script], keyboard)
 
     def with_server(self, url: str, api_key: str) -> Terminal:
         """A terminal whose commands talk to a server."""
         return Terminal({**self.environment, "CAPSTAN_SERVER": url, "CAPSTAN_API_KEY": api_key})
 
-    def _run(self, command: list[str]) -> str:
-        program = BIN / command[0] if command[0] == "capstan" else command[0]
-        done = subprocess.run([program, *command[1:]], env=self.environment, capture_output=True, text=True, check=False)
+    def _run(self, command: list[str], keyboard: str = "") -> str:
+        done = subprocess.run(
+            command, env=self.environment, input=keyboard, capture_output=True, text=True, timeout=120, check=False
+        )
         assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
         return done.stdout
 
@@ -84,12 +85,19 @@ class ServerProcess:
         return self._process.wait(30)
 
 
+def log_of(data_dir: Path) -> Path:
+    """Where the servers of a data directory wrote their logs."""
+    return data_dir.with_name(f"{data_dir.name}.log")
+
+
 @contextmanager
 def serving(terminal: Terminal, data_dir: Path) -> Iterator[ServerProcess]:
-    """Start a server on a free port, wait until it answers, kill it at the end if it still runs. Its log stays beside the
-    data."""
-    command = [BIN / "capstan", "serve", "--data-dir", data_dir, "--port", "0"]
-    log = data_dir.with_name(f"{data_dir.name}.log")
+    """Start a server on a free port, wait until it answers, kill it at the end if it still runs.
+
+    Its log goes to `log_of` the data directory.
+    """
+    command = [str(BIN / "capstan"), "serve", "--data-dir", str(data_dir), "--port", "0"]
+    log = log_of(data_dir)
     with (
         log.open("a") as errors,
         subprocess.Popen(
