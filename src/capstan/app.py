@@ -17,8 +17,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from capstan import __version__
 from capstan.access.principal import KeyPrincipal, Principal
+from capstan.apikeys import api as apikeys_api
 from capstan.apikeys import service as apikeys
+from capstan.apikeys.api import KeyRules
 from capstan.apps import api as apps_api
+from capstan.audit import api as audit_api
 from capstan.bundles import api as bundles_api
 from capstan.bundles import upload as bundles_upload
 from capstan.bundles.upload import BundleUpload, Storing
@@ -35,6 +38,7 @@ from capstan.files.objects import ObjectStore
 from capstan.files.plane import FilePlane
 from capstan.jobs.job import Job
 from capstan.jobs.loop import JobLoop
+from capstan.members import api as members_api
 from capstan.organizations import api as organizations_api
 from capstan.retention.jobs import Kept, upkeep_jobs
 from capstan.retention.limits import LEFTOVERS_KEPT, limits_of
@@ -239,6 +243,9 @@ def _endpoints(stores: Stores, objects: ObjectStore, links: UploadLinks) -> Iter
     )
     return (
         *organizations_api.ENDPOINTS,
+        *members_api.ENDPOINTS,
+        *audit_api.ENDPOINTS,
+        *apikeys_api.endpoints(stores.secret_box, KeyRules()),
         *apps_api.ENDPOINTS,
         *bundles_api.ENDPOINTS,
         *channels_api.ENDPOINTS,

@@ -8,16 +8,22 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from capstan.access.principal import KeyPrincipal, Principal
+from capstan.access.keys import SecretBox
+from capstan.access.principal import KeyPrincipal, Principal, UserPrincipal
+from capstan.apikeys import api as apikeys_api
 from capstan.apikeys import service as apikeys
+from capstan.apikeys.api import KeyRules
 from capstan.apps import api as apps
+from capstan.audit import api as audit
 from capstan.bundles import api as bundles
 from capstan.channels import api as channels
 from capstan.db.session import ReadSession, Registry
+from capstan.db.tables import users
 from capstan.devices import api as devices
 from capstan.devices.limits import DeviceLimits
+from capstan.members import api as members
 from capstan.organizations import api as organizations
 from capstan.web.client import ClientAddresses
 from capstan.web.credentials import CredentialLimits, CredentialResolver
@@ -26,6 +32,7 @@ from capstan.web.origin import Origins
 from capstan.web.router import ControlPlane, RouteTable
 
 LOOPBACK = "127.0.0.1"
+BOX = SecretBox((b"a key for tests only, of 32 bytes",))
 
 
 class Clock:
@@ -42,7 +49,7 @@ class Clock:
 
 
 class Authenticator:
-    """Keys only: there are no sessions yet."""
+    """Keys as they are, and session tokens that say themselves whose they are: `session.<user id>.test`."""
 
     def by_key(self, session: ReadSession, secret: str) -> KeyPrincipal | None:
         return apikeys.principal_of_secret(session, secret)
@@ -50,8 +57,13 @@ class Authenticator:
     def sub_key(self, session: ReadSession, parent: KeyPrincipal, key_id: int) -> KeyPrincipal:
         return apikeys.sub_key(session, parent, key_id)
 
-    def by_session(self, _session: ReadSession, _token: str) -> Principal | None:
-        return None
+    def by_session(self, session: ReadSession, token: str) -> Principal | None:
+        head, _, rest = token.partition(".")
+        user_id, _, tail = rest.partition(".")
+        if (head, tail) != ("session", "test"):
+            return None
+        email = session.scalar(select(users.c.email).where(users.c.id == user_id))
+        return UserPrincipal(user_id, email, apikeys.bindings_of(session, user_id)) if email is not None else None
 
 
 def build_plane(
@@ -62,6 +74,7 @@ def build_plane(
     device_requests_a_minute: int = 0,
     refuse_identical_sets: bool = True,
     default_dialect: Dialect = Dialect.SEED,
+    key_rules: KeyRules | None = None,
 ) -> ControlPlane:
     """All rooms over these databases."""
     limits = DeviceLimits(device_requests_a_minute, refuse_identical_sets=refuse_identical_sets, clock=clock)
@@ -70,6 +83,9 @@ def build_plane(
         routes=RouteTable(
             (
                 *organizations.ENDPOINTS,
+                *members.ENDPOINTS,
+                *audit.ENDPOINTS,
+                *apikeys_api.endpoints(BOX, key_rules or KeyRules()),
                 *apps.ENDPOINTS,
                 *bundles.ENDPOINTS,
                 *channels.ENDPOINTS,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -30,10 +30,37 @@ class MintedKey:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A binding that a key is given, and what its giver said it is for."""
+
+    binding: Binding
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewKey:
+    """A key to be made. Without a name it is called after its id; `mode` is kept for display only."""
+
+    user_id: str
+    grants: Sequence[Grant]
+    global_permissions: Collection[Permission] = ()
+    name: str | None = None
+    mode: KeyMode | None = None
+    expires_at: datetime | None = None
+    hashed: bool = False
+    granted_by: str | None = None
+
+
 def principal_of_secret(session: ReadSession, secret: str) -> KeyPrincipal | None:
     """The key with this secret, or None if it is unknown, expired, or plain where only hashed keys are accepted."""
-    row = store.by_hash(session, key_hash(secret))
+    row = row_of_secret(session, secret)
     return _usable(session, row) if row is not None else None
+
+
+def row_of_secret(session: ReadSession, secret: str) -> RowMapping | None:
+    """The key with this secret, whether it may still be used or not."""
+    return store.by_hash(session, key_hash(secret))
 
 
 def sub_key(session: ReadSession, parent: KeyPrincipal, key_id: int) -> KeyPrincipal:
@@ -60,17 +87,19 @@ def sub_key(session: ReadSession, parent: KeyPrincipal, key_id: int) -> KeyPrinc
 
 def bindings_of(session: ReadSession, principal_id: str) -> tuple[Binding, ...]:
     """What a user or key was given; expired bindings are included and count for nothing."""
-    return tuple(
-        Binding(
-            row["role_name"],
-            row["scope_type"],
-            row["org_id"],
-            row["app_name"],
-            row["app_id"],
-            row["channel_id"],
-            row["expires_at"],
-        )
-        for row in store.bindings_of(session, principal_id)
+    return tuple(binding_of(row) for row in store.bindings_of(session, principal_id))
+
+
+def binding_of(row: RowMapping) -> Binding:
+    """The binding that a row keeps."""
+    return Binding(
+        row["role_name"],
+        row["scope_type"],
+        row["org_id"],
+        row["app_name"],
+        row["app_id"],
+        row["channel_id"],
+        row["expires_at"],
     )
 
 
@@ -92,31 +121,82 @@ def create_with_mode(
     role = org_mode_role(mode, creator_rank)
     if role is None:
         raise Problem("forbidden_binding", f"A key of mode {mode} is above the creator's own rank", status=403)
-    secret, rbac_id = mint_key(), str(uuid.uuid4())
+    permissions = mode_global_permissions(mode, limited_to_apps=False, creator_may_create_orgs=True)
+    new = NewKey(
+        user_id=user_id,
+        grants=(Grant(Binding.on_org(role, org_id)),),
+        global_permissions=permissions,
+        name=name,
+        mode=mode,
+        expires_at=expires_at,
+        granted_by=user_id,
+    )
+    return mint(session, box, new)
+
+
+def mint(session: WriteSession, box: SecretBox, new: NewKey) -> MintedKey:
+    """Make a key with everything that it is given. Whether it may be given is asked before."""
+    rbac_id = str(uuid.uuid4())
+    secret, kept = new_secret(box, rbac_id, hashed=new.hashed)
     row = store.insert_key(
         session,
         {
             "rbac_id": rbac_id,
-            "user_id": user_id,
-            "name": name or "",
-            "key_hash": key_hash(secret),
-            "key_sealed": box.seal(secret, f"apikey:{rbac_id}"),
-            "mode": mode,
+            "user_id": new.user_id,
+            "name": new.name or "",
+            **kept,
+            "mode": new.mode,
             "created_at": session.now,
             "updated_at": session.now,
-            "expires_at": expires_at,
+            "expires_at": new.expires_at,
         },
     )
-    if not name:
-        name = f"Apikey {row['id']}"
-        store.rename(session, row["id"], name)
-    store.insert_bindings(session, [binding_row(session, "apikey", rbac_id, Binding.on_org(role, org_id))])
-    for permission in mode_global_permissions(mode, limited_to_apps=False, creator_may_create_orgs=True):
-        store.insert_global_permission(session, rbac_id, permission, user_id)
+    name = new.name or default_name(row["id"])
+    if name != row["name"]:
+        store.update_key(session, row["id"], {"name": name})
+    give(session, rbac_id, new.grants, granted_by=new.granted_by)
+    for permission in new.global_permissions:
+        store.insert_global_permission(session, rbac_id, permission, new.granted_by)
     return MintedKey(row["id"], name, secret)
 
 
-def binding_row(session: WriteSession, principal_type: str, principal_id: str, binding: Binding) -> dict[str, Any]:
+def new_secret(box: SecretBox, rbac_id: str, *, hashed: bool) -> tuple[str, dict[str, Any]]:
+    """A new secret, and the columns by which it is found and, unless it is `hashed`, shown again."""
+    secret = mint_key()
+    return secret, {
+        "key_hash": key_hash(secret),
+        "key_sealed": None if hashed else box.seal(secret, seal_place(rbac_id)),
+    }
+
+
+def seal_place(rbac_id: str) -> str:
+    """Where the secret of a key is sealed for."""
+    return f"apikey:{rbac_id}"
+
+
+def default_name(key_id: int) -> str:
+    """What a key is called that was given no name (contract: public 7.2)."""
+    return f"Apikey {key_id}"
+
+
+def give(session: WriteSession, rbac_id: str, grants: Iterable[Grant], *, granted_by: str | None) -> None:
+    """Store what a key is given."""
+    rows = [
+        binding_row(session, "apikey", rbac_id, grant.binding, granted_by=granted_by, reason=grant.reason)
+        for grant in grants
+    ]
+    store.insert_bindings(session, rows)
+
+
+def binding_row(
+    session: WriteSession,
+    principal_type: str,
+    principal_id: str,
+    binding: Binding,
+    *,
+    granted_by: str | None = None,
+    reason: str | None = None,
+) -> dict[str, Any]:
     """The row that keeps a binding."""
     return {
         "id": str(uuid.uuid4()),
@@ -127,8 +207,10 @@ def binding_row(session: WriteSession, principal_type: str, principal_id: str, b
         "org_id": binding.org_id,
         "app_id": binding.app_uuid,
         "channel_id": binding.channel_id,
+        "granted_by": granted_by,
         "granted_at": session.now,
         "expires_at": binding.expires_at,
+        "reason": reason,
     }
 
 

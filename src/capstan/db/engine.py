@@ -15,6 +15,10 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 BUSY_TIMEOUT_MS = 15_000
+CONNECT_SECONDS = 5
+DEVICE_PATIENCE_MS = 3_000
+"""How long what a device waits for may wait itself, for a lock or for one statement: a device gives up after about ten
+seconds (contract: device 7.1), and an event may have to wait for two batches."""
 
 
 def sqlite_url(path: Path) -> str:
@@ -34,13 +38,20 @@ def open_engine(url: str, *, pool_size: int = 10) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    engine = create_engine(
         parsed.set(drivername="postgresql+psycopg"),
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_pre_ping=True,
-        connect_args={"application_name": "capstan"},
+        connect_args={"application_name": "capstan", "connect_timeout": CONNECT_SECONDS},
     )
+    event.listen(engine, "begin", _begin_postgresql)
+    return engine
+
+
+def connect_for_device(engine: Engine) -> Connection:
+    """A connection on which no statement, or on SQLite no wait for the lock, takes longer than `DEVICE_PATIENCE_MS`."""
+    return engine.connect().execution_options(capstan_patience_ms=DEVICE_PATIENCE_MS)
 
 
 def prepare_sqlite(connection: sqlite3.Connection) -> None:
@@ -57,5 +68,15 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("capstan_writes", False)
-    connection.exec_driver_sql("begin immediate" if writes else "begin")
+    options = connection.get_execution_options()
+    if options.get("capstan_writes", False):
+        connection.exec_driver_sql(f"pragma busy_timeout = {options.get('capstan_patience_ms', BUSY_TIMEOUT_MS)}")
+        connection.exec_driver_sql("begin immediate")
+    else:
+        connection.exec_driver_sql("begin")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    patience_ms = connection.get_execution_options().get("capstan_patience_ms")
+    if patience_ms is not None:
+        connection.exec_driver_sql(f"set local statement_timeout = {patience_ms}")

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Executable, RowMapping, select, text, update
 
 from capstan.access.principal import Principal
+from capstan.db.engine import connect_for_device
 from capstan.db.tables import apps
 
 CHANGE_CHANNEL = "capstan_apps"
@@ -100,9 +101,13 @@ class Registry:
             yield ReadSession(connection, datetime.now(UTC))
 
     @contextmanager
-    def write(self, actor: Principal) -> Iterator[WriteSession]:
-        """Commit when the block ends well, roll everything back when it raises."""
-        with self.engine.connect().execution_options(capstan_writes=True) as connection, connection.begin():
+    def write(self, actor: Principal, *, for_device: bool = False) -> Iterator[WriteSession]:
+        """Commit when the block ends well, roll everything back when it raises.
+
+        What is done `for_device` fails when it has waited as long as a device may be kept waiting.
+        """
+        connection = connect_for_device(self.engine) if for_device else self.engine.connect()
+        with connection.execution_options(capstan_writes=True), connection.begin():
             session = WriteSession(connection, datetime.now(UTC), actor)
             yield session
             session.settle()

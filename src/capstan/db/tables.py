@@ -126,6 +126,8 @@ org_users = Table(
     Column("org_id", Uuid, ForeignKey("orgs.id", ondelete="CASCADE"), nullable=False),
     Column("rbac_role_name", Text, nullable=False),
     _flag("is_invite", False),
+    # The role on every app that comes with the acceptance of an invitation (contract: public CD-17).
+    Column("invited_app_role", Text),
     Column("created_at", Timestamp, nullable=False),
     Column("updated_at", Timestamp, nullable=False),
     UniqueConstraint("org_id", "user_id"),

@@ -16,10 +16,16 @@ from capstan.organizations import store
 PAGE_SIZE = 50
 
 
+def permitted(session: ReadSession, principal: Principal, permission: Permission, org_id: str) -> RowMapping | None:
+    """The organization if it exists and the principal may do this in it, else None: the two look alike from outside."""
+    row = store.find(session, org_id)
+    return row if row is not None and allowed(principal, permission, OrgScope(org_id), session.now) else None
+
+
 def read(session: ReadSession, principal: Principal, org_id: str) -> RowMapping:
     """One organization. Raises Problem `invalid_org_id` or `org_requires_expiring_key`."""
-    row = store.find(session, org_id)
-    if row is None or not allowed(principal, Permission.ORG_READ, OrgScope(org_id), session.now):
+    row = permitted(session, principal, Permission.ORG_READ, org_id)
+    if row is None:
         raise Problem("invalid_org_id", "You can't access this organization", more={"org_id": org_id})
     refuse_lasting_key(principal, row)
     return row

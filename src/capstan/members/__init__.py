@@ -1,0 +1,1 @@
+"""Members: the people of an organization, and those who are invited to it (contract: public 10)."""
