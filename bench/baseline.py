@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any, cast
 
@@ -47,7 +46,7 @@ def main() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         # Connections wait in the backlog until the server takes them, so this may be said already.
         print(f"listening on http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
-        asyncio.run(uvicorn.Server(config).serve([listener]), loop_factory=config.get_loop_factory())
+        uvicorn.Server(config).run([listener])
 
 
 if __name__ == "__main__":
