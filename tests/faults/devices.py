@@ -23,7 +23,10 @@ LATEST_SECONDS = 20.0
 DEVICE_PATIENCE_SECONDS = 10.0
 """How long a device waits for an answer (contract: device 7.1)."""
 
-PRODUCTION, OFFERED, OTHER = 11, 102, 107
+STAMP = 1_750_000_000_000
+"""The moment of an event, as its device tells it."""
+
+PRODUCTION, OFFERED, OTHER = 11, 102, 103
 LEGACY = {"plugin_version": "7.33.0"}
 TIRED = frozenset({"service_unavailable", "too_many_requests"})
 MANIFEST = [{"file_name": "index.html", "file_hash": HASHES["<A1>"], "download_url": None}]
@@ -39,7 +42,9 @@ class Devices:
         """The version that a new device of an app in memory is offered. Fails if it gets any other answer."""
         answer = self.check()
         assert answer.status_code == 200, answer.text
-        version: str = answer.json()["version"]
+        offer = answer.json()
+        assert offer["url"], offer
+        version: str = offer["version"]
         return version
 
     def check(self) -> httpx.Response:
@@ -56,17 +61,17 @@ class Devices:
 
     def choose(self, device: str) -> httpx.Response:
         """A choice that the server is to keep."""
-        return self.acme.ask(device, "POST", channel="beta", **LEGACY)
+        return self.acme.ask(device, "POST", app_id=DELTA, channel="beta", **LEGACY)
 
-    def every_answer(self) -> dict[str, httpx.Response]:
-        """The answers to one call of each kind, made at the same time."""
+    def every_answer(self, device: str | None = None) -> dict[str, httpx.Response]:
+        """The answers to one call of each kind, made at the same time by one device."""
         ask, client = self.acme.ask, self.acme.client
-        device = new_device()
+        device = device or new_device()
         calls: dict[str, Callable[[], httpx.Response]] = {
             "check": lambda: ask(device, "POST", "/updates"),
             "check with delta files": lambda: ask(device, "POST", "/updates", app_id=DELTA),
             "check of an app that is not in memory": self.unknown,
-            "event": lambda: self.tell(device, 1_750_000_000_000),
+            "event": lambda: self.tell(device, STAMP),
             "event of an app that is not in memory": lambda: ask(
                 device, "POST", "/stats", app_id=f"com.example.a{uuid.uuid4().hex}", action="ping"
             ),
@@ -74,7 +79,7 @@ class Devices:
             "list": lambda: client.get("/channel_self", params={"app_id": NOTES, "platform": "ios"}),
             "get": lambda: ask(device, "PUT"),
             "set": lambda: self.choose(device),
-            "unset": lambda: ask(device, "DELETE", **LEGACY),
+            "unset": lambda: ask(device, "DELETE", app_id=DELTA, **LEGACY),
             "size": lambda: ask(device, "POST", "/updates/manifest_size", app_id=DELTA, manifest=MANIFEST),
             "latency": lambda: client.get("/latency"),
         }
@@ -94,19 +99,21 @@ class Devices:
             session.touch_app(NOTES)
 
     def logged(self, device: str) -> int:
-        """How many rows the event log has of a device."""
+        """How often the event log has what a device has told."""
         with self.acme.telemetry.connect() as connection:
-            counted = select(func.count()).select_from(events).where(events.c.device_id == device)
+            counted = (
+                select(func.count()).select_from(events).where(events.c.device_id == device, events.c.action == "set")
+            )
             return int(connection.execute(counted).scalar_one())
 
     def until_all_is_well(self) -> None:
         """Until every call works again, releases are seen, and events are written: nobody has to do anything."""
         until(lambda: is_well(self.every_answer()))
-        for version, name in ((OTHER, "3.0.0"), (OFFERED, "2.1.0")):
+        for version, name in ((OTHER, "2.2.0"), (OFFERED, "2.1.0")):
             self.release(version)
             until(lambda name=name: self.offered() == name)  # type: ignore[misc]  # mypy cannot infer the default
         device = new_device()
-        assert self.tell(device, 1_750_000_000_000).json() == {"status": "ok"}
+        assert self.tell(device, STAMP).json() == {"status": "ok"}
         assert self.logged(device) == 1
 
 

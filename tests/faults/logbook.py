@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, TypeAlias
 
-from tests.faults.devices import until
+from tests.faults.devices import Devices, is_well, until
 
 COMPLAINTS = frozenset({"warning", "error", "critical", "exception"})
 
+Lines: TypeAlias = Collection[Mapping[str, Any]]
 
-def complaints(lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
+
+def complaints(lines: Lines) -> Counter[str]:
     """How often each complaint stands in a log."""
     return Counter(line["event"] for line in lines if line["log_level"] in COMPLAINTS)
 
 
-def check_said_once(lines: Collection[Mapping[str, Any]], *expected: str) -> None:
-    """No complaint stands there twice, and these do stand there; in the end each is said to be over."""
-    until(lambda: _reliefs(lines) == complaints(lines).total())
-    counted = complaints(lines)
+def check_said_once(devices: Devices, read: Callable[[], Lines], *expected: str) -> None:
+    """After a fault: no complaint stands in the log twice, and these do; when all works, each is said to be over."""
+    devices.until_all_is_well()
+    until(lambda: _is_over(devices, read))
+    counted = complaints(read())
     assert set(counted.values()) <= {1}, counted
     assert set(expected) <= counted.keys(), counted
 
 
-def _reliefs(lines: Iterable[Mapping[str, Any]]) -> int:
-    return sum(1 for line in lines if line["log_level"] == "info" and " again" in line["event"])
+def _is_over(devices: Devices, read: Callable[[], Lines]) -> bool:
+    """Whether as much is said to be over as had begun. It is found out by using it."""
+    time.sleep(0.2)
+    devices.touch()
+    assert is_well(devices.every_answer())
+    lines = read()
+    reliefs = sum(1 for line in lines if line["log_level"] == "info" and " again" in line["event"])
+    return reliefs == complaints(lines).total()

@@ -25,6 +25,9 @@ from capstan.files.objects import ObjectMissing, ObjectStore, OpenObject
 
 CACHE_CONTROL = "public, max-age=31536000, immutable, no-transform"
 
+RETRY_SECONDS = 30
+"""When to come back if the object store does not answer, as every 503 that a device gets tells (device 7.4)."""
+
 _ROUTE = b"/read/attachments/"
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _DEVICE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -83,6 +86,9 @@ class Downloads:
         sent = _Counter()
         try:
             await _send_body(found, selection, sent, receive, send)
+        except Problem:
+            # Too late to say so: an answer without its end is broken off, and the client asks for the rest.
+            return
         finally:
             if sent.total:
                 self._on_sent(_sent(key, query, sent.total))
@@ -206,6 +212,8 @@ async def _refuse(send: Send, problem: Problem, *, with_body: bool) -> None:
         envelope["moreInfo"] = problem.more
     body = msgspec.json.encode(envelope)
     headers = [("content-type", "application/json"), ("content-length", str(len(body)))]
+    if problem.status == 503:
+        headers.append(("retry-after", str(RETRY_SECONDS)))
     await _start(send, problem.status, headers)
     await _end(send, body if with_body else b"")
 

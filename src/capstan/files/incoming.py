@@ -11,9 +11,14 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from capstan.files.archive import too_large
+from capstan.files.objects import StoreUnavailable
 
 _WRITE_BYTES = 1 << 19
+
+log = structlog.get_logger(__name__)
 
 
 class Incoming:
@@ -27,8 +32,8 @@ class Incoming:
     async def receive(self, upload_id: str, body: AsyncIterator[bytes]) -> Path:
         """Write a body to a file of its own and return it; who receives an upload removes it (`discard`).
 
-        `upload_id` is made by the server and used once. Raises `bundle_too_large` (413). If the body ends with an
-        exception, or the caller is cancelled, the file is gone.
+        `upload_id` is made by the server and used once. Raises `bundle_too_large` (413), and `StoreUnavailable` if the
+        disk does not take it. If the body ends with an exception, or the caller is cancelled, the file is gone.
         """
         path = self._folder / upload_id
         size = 0
@@ -47,8 +52,11 @@ class Incoming:
                         await asyncio.to_thread(file.writelines, held)
                         held, held_bytes = [], 0
                 await asyncio.to_thread(file.writelines, held)
-        except BaseException:
+        except BaseException as error:
             self.discard(path)
+            if isinstance(error, OSError) and not isinstance(error, ConnectionError):
+                log.error("an upload cannot be taken in", error=str(error))
+                raise StoreUnavailable from error
             raise
         return path
 

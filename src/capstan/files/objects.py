@@ -8,6 +8,7 @@ instead of mixing two.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,14 +28,18 @@ from obstore.store import AzureStore, LocalStore, S3Store, from_url
 from capstan.errors import Problem
 from capstan.files.keys import object_name
 from capstan.files.landing import STAGING, CloudLanding, Landing, LocalLanding, sweep_staging
+from capstan.outages import Outage
 
 log = structlog.get_logger(__name__)
 
 WINDOW = 1 << 20
 """Bytes fetched at once by readers: what one download costs in memory, however slow its client."""
 
+PATIENCE_SECONDS = 8.0
+"""How long the first bytes of an object may take: a device waits ten seconds for an answer (contract: device 7.1), and
+a 503 in time is better than a success too late."""
+
 _LOOKS_AT_ONCE = 16
-# A device waits ten seconds for an answer (contract: device 7.1): rather a 503 in time than a success too late.
 _RETRIES: Any = {
     "max_retries": 3,
     "retry_timeout": timedelta(seconds=20),
@@ -120,36 +125,59 @@ class Cloud:
         # Azure wants a header of its own with the PUT and Google a key to sign with, which not every host has.
         if not isinstance(self.backend, S3Store):
             return None
-        with _faults_of_the_store():
-            return obstore.sign(self.backend, "PUT", name, timedelta(seconds=seconds))
+        return obstore.sign(self.backend, "PUT", name, timedelta(seconds=seconds))
+
+
+class Faults:
+    """Speaks of a backend's errors in our own words, and tells the log when they begin and end."""
+
+    def __init__(self, what: str) -> None:
+        self._outage = Outage(log, f"objects cannot be {what}", f"objects are {what} again")
+
+    @contextmanager
+    def caught(self, key: str | None = None) -> Iterator[None]:
+        """Raise `StoreUnavailable` for what the backend raises, `ObjectMissing` if `key` may be absent and is."""
+        try:
+            yield
+        except (BaseError, OSError) as error:
+            if key is not None and isinstance(error, FileNotFoundError):
+                self._outage.over()
+                raise ObjectMissing(key) from error
+            self._outage.met(error, key=key)
+            raise StoreUnavailable from error
+        self._outage.over()
 
 
 class Writes:
     """Writes by wire key that become visible together, see `ObjectStore.writes`."""
 
-    def __init__(self, landing: Landing) -> None:
+    def __init__(self, landing: Landing, faults: Faults) -> None:
         self._landing = landing
+        self._faults = faults
 
     def put_bytes(self, key: str, content: bytes) -> None:
-        with _faults_of_the_store():
+        with self._faults.caught():
             self._landing.write(object_name(key), content)
 
     def put_file(self, key: str, path: Path) -> None:
         """Store a file's content, streamed. The file stays where it is."""
-        with _faults_of_the_store():
+        with self._faults.caught():
             self._landing.write(object_name(key), path)
 
     def put_stream(self, key: str, chunks: Iterator[bytes]) -> None:
         """Store what comes chunk by chunk. An exception of the chunks comes out, and then nothing is stored."""
-        with _faults_of_the_store():
+        with self._faults.caught():
             self._landing.write(object_name(key), chunks)
 
 
 class OpenObject:
     """An object found, ready to be read by parts, perhaps with its first bytes at hand already."""
 
-    def __init__(self, backend: obstore.store.ObjectStore, key: str, info: ObjectInfo, start: bytes = b"") -> None:
+    def __init__(
+        self, backend: obstore.store.ObjectStore, faults: Faults, key: str, info: ObjectInfo, start: bytes = b""
+    ) -> None:
         self._backend = backend
+        self._faults = faults
         self._start = start
         self.key = key
         self.info = info
@@ -168,7 +196,7 @@ class OpenObject:
             options: Any = {"range": (start, min(start + WINDOW, stop))}
             if self.info.etag is not None:
                 options["if_match"] = self.info.etag
-            with _faults_of_the_store(self.key):
+            with self._faults.caught(self.key):
                 result = await obstore.get_async(self._backend, object_name(self.key), options=options)
                 chunk = bytes(await result.bytes_async())
             start += len(chunk)
@@ -181,6 +209,8 @@ class ObjectStore:
     def __init__(self, place: LocalFolder | Cloud) -> None:
         self._place = place
         self._backend = place.backend
+        # Apart, for a full store can still be read.
+        self._reading, self._writing = Faults("read"), Faults("written")
 
     @contextmanager
     def writes(self) -> Iterator[Writes]:
@@ -190,8 +220,8 @@ class ObjectStore:
         """
         landing = self._place.landing()
         try:
-            yield Writes(landing)
-            with _faults_of_the_store():
+            yield Writes(landing, self._writing)
+            with self._writing.caught():
                 landing.finish()
         finally:
             landing.discard()
@@ -212,12 +242,13 @@ class ObjectStore:
 
     def upload_url(self, key: str, seconds: int) -> str | None:
         """A URL to which anybody may PUT this object for so many seconds; None where the store has no such thing."""
-        return self._place.upload_url(object_name(key), seconds)
+        with self._reading.caught():
+            return self._place.upload_url(object_name(key), seconds)
 
     def head(self, key: str) -> ObjectInfo | None:
         """What is known about an object without reading it; None if there is none."""
         try:
-            with _faults_of_the_store(key):
+            with self._reading.caught(key):
                 return _info(obstore.head(self._backend, object_name(key)))
         except ObjectMissing:
             return None
@@ -233,7 +264,7 @@ class ObjectStore:
 
     def read(self, key: str) -> bytes:
         """A whole object, for small ones."""
-        with _faults_of_the_store(key):
+        with self._reading.caught(key):
             return bytes(obstore.get(self._backend, object_name(key)).bytes())
 
     def delete(self, key: str) -> None:
@@ -243,14 +274,14 @@ class ObjectStore:
     def delete_named(self, name: str) -> None:
         """As `delete`, by stored name, for objects that nothing refers to any more."""
         try:
-            with _faults_of_the_store(name):
+            with self._writing.caught(name):
                 obstore.delete(self._backend, name)
         except ObjectMissing:
             return
 
     def list_names(self) -> Iterator[NamedObject]:
         """All objects, in no order, as far as they are whole."""
-        with _faults_of_the_store():
+        with self._reading.caught():
             for page in obstore.list(self._backend, chunk_size=1000):
                 for meta in page:
                     if not meta["path"].startswith(f"{STAGING}/"):
@@ -261,23 +292,30 @@ class ObjectStore:
         self._place.sweep(before)
 
     async def look(self, key: str) -> OpenObject:
-        """Find an object without reading it."""
-        with _faults_of_the_store(key):
-            meta = await obstore.head_async(self._backend, object_name(key))
-        return OpenObject(self._backend, key, _info(meta))
+        """Find an object without reading it. Gives up after `PATIENCE_SECONDS`, as `open`."""
+        with self._reading.caught(key):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                meta = await obstore.head_async(self._backend, object_name(key))
+        return OpenObject(self._backend, self._reading, key, _info(meta))
 
     async def open(self, key: str) -> OpenObject:
         """Find an object and read its first bytes, in one request where `look` and reading would take two."""
-        with _faults_of_the_store(key):
-            try:
-                result = await obstore.get_async(self._backend, object_name(key), options={"range": (0, WINDOW)})
-                return OpenObject(self._backend, key, _info(result.meta), bytes(await result.bytes_async()))
-            except BaseError:
-                # An empty object has no range, and each backend says so in another way: ask what there is.
-                found = OpenObject(self._backend, key, _info(await obstore.head_async(self._backend, object_name(key))))
-                if found.info.size:
-                    raise
-                return found
+        with self._reading.caught(key):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                return await self._open(key)
+
+    async def _open(self, key: str) -> OpenObject:
+        name = object_name(key)
+        try:
+            result = await obstore.get_async(self._backend, name, options={"range": (0, WINDOW)})
+            start = bytes(await result.bytes_async())
+            return OpenObject(self._backend, self._reading, key, _info(result.meta), start)
+        except BaseError:
+            # An empty object has no range, and each backend says so in another way: ask what there is.
+            info = _info(await obstore.head_async(self._backend, name))
+            if info.size:
+                raise
+            return OpenObject(self._backend, self._reading, key, info)
 
 
 def open_objects(place: str | Path, s3: S3Options | None = None) -> ObjectStore:
@@ -309,18 +347,6 @@ def _s3(place: str, options: S3Options) -> obstore.store.ObjectStore:
     # Left out unless asked for, so that what the environment says stays in force.
     client: Any = {"allow_http": True} if config.pop("allow_http", False) else {}
     return from_url(place, config=config, client_options=client, retry_config=_RETRIES)
-
-
-@contextmanager
-def _faults_of_the_store(key: str | None = None) -> Iterator[None]:
-    """Speak of a backend's errors in our own words. `key`: what is being read, if absence is a possible answer."""
-    try:
-        yield
-    except (BaseError, OSError) as error:
-        if key is not None and isinstance(error, FileNotFoundError):
-            raise ObjectMissing(key) from error
-        log.warning("object_store_fault", key=key, fault=str(error).partition("\n")[0])
-        raise StoreUnavailable from error
 
 
 def _info(meta: Any) -> ObjectInfo:

@@ -17,6 +17,7 @@ import time
 import traceback
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, BinaryIO, NoReturn, Protocol, TypeVar, cast
 
 import msgspec
@@ -180,10 +181,17 @@ def _channel() -> BinaryIO:
     return channel
 
 
+def _stand_back() -> None:
+    """Let devices come first, whoever else wants the processor."""
+    os.nice(_NICENESS)
+    # Where Linux shares processors out by session, niceness counts only within one, and this process has its own.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(_NICENESS), encoding="ascii")
+
+
 def _start(run: Callable[[str, BinaryIO, BinaryIO], int]) -> int:
     signal.signal(signal.SIGTERM, _stop)
-    # Devices come first, whoever else wants the processor.
-    os.nice(_NICENESS)
+    _stand_back()
     return run(sys.argv[1], sys.stdin.buffer, _channel())
 
 

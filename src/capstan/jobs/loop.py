@@ -20,6 +20,7 @@ from capstan.access.principal import SystemPrincipal
 from capstan.db.session import Registry
 from capstan.jobs import service
 from capstan.jobs.job import Done, Job
+from capstan.outages import Outage
 
 log = structlog.get_logger(__name__)
 
@@ -132,6 +133,7 @@ class JobLoop:
 
     def __init__(self, registry: Registry, lanes: Sequence[Sequence[Job]], clock: Clock = system_clock) -> None:
         self._stopping = threading.Event()
+        self._outage = Outage(log, "jobs cannot be looked after", "jobs are looked after again")
         owner = uuid.uuid4().hex
         self._lanes = [Lane(registry, jobs, owner, clock, self._stopping) for jobs in lanes]
         self._threads = [
@@ -157,7 +159,9 @@ class JobLoop:
                 lane.work_through()
                 pause = lane.pause()
             except Exception as error:  # the database is away: the thread must live on
-                log.warning("jobs cannot be looked after", error=str(error).partition("\n")[0])
+                self._outage.met(error)
+            else:
+                self._outage.over()
             self._stopping.wait(pause)
 
     def _keep(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 from sqlalchemy import Engine, RowMapping, delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from capstan.db.engine import connect_for_device
 from capstan.telemetry.tables import failed_bundles
 from capstan.telemetry.writing import writing
 
@@ -106,7 +107,7 @@ class PostgresFailureReader:
 def _of_devices(engine: Engine, devices: Sequence[DeviceKey], after_ms: int) -> dict[DeviceKey, frozenset[int]]:
     sql = _OF_DEVICES.format(keys=" or ".join([_KEY] * len(devices))).replace("?", "%s")
     found: defaultdict[DeviceKey, set[int]] = defaultdict(set)
-    with engine.connect() as connection:
+    with connect_for_device(engine) as connection:
         for app_id, device_id, bundle_id in connection.exec_driver_sql(sql, _parameters(devices, after_ms)):
             found[app_id, device_id].add(bundle_id)
     return {device: frozenset(ids) for device, ids in found.items()}
@@ -119,7 +120,7 @@ def _parameters(devices: Sequence[DeviceKey], after_ms: int) -> tuple[Any, ...]:
 def devices_failing_after(engine: Engine, after_ms: int) -> list[DeviceKey]:
     """The devices on which something failed since then; a device may be named more than once."""
     recent = select(failed_bundles.c.app_id, failed_bundles.c.device_id).where(failed_bundles.c.failed_at > after_ms)
-    with engine.connect() as connection:
+    with connect_for_device(engine) as connection:
         return [(app_id, device_id) for app_id, device_id in connection.execute(recent)]
 
 

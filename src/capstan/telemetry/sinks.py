@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import msgspec
 import psycopg
 
-from capstan.db.engine import prepare_sqlite
+from capstan.db.engine import CONNECT_SECONDS, DEVICE_PATIENCE_MS, prepare_sqlite
 from capstan.telemetry.days import HOUR_MS, utc_day
 from capstan.telemetry.records import USAGES, VERSION_COUNTERS, BandwidthRow, Batch
 from capstan.telemetry.statements import (
@@ -51,6 +51,7 @@ Run = Callable[[Statement, Sequence[Row]], list[Row]]
 _CHECKPOINT_RECORDS = 10_000
 _ROWS_AT_ONCE = 64
 _CACHE_KIB = 16_384
+_BEGIN = b"begin; set local lock_timeout = %d" % DEVICE_PATIENCE_MS
 
 _encode = msgspec.json.Encoder().encode
 
@@ -106,6 +107,7 @@ class SqliteSink:
         if self._connection is None:
             connection = sqlite3.connect(self._path, check_same_thread=False)
             prepare_sqlite(connection)
+            connection.execute(f"pragma busy_timeout = {DEVICE_PATIENCE_MS}")
             connection.execute("pragma wal_autocheckpoint = 0")
             connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
             self._connection = connection
@@ -120,16 +122,17 @@ class PostgresSink:
         self._connection: psycopg.Connection | None = None
 
     def store(self, batch: Batch) -> None:
-        connection = self._open()
         try:
-            with connection.transaction(), connection.cursor() as cursor:
+            with self._begun().cursor() as cursor:
 
                 def run(statement: Statement, rows: Sequence[Row]) -> list[Row]:
                     cursor.execute(for_postgresql(statement).encode(), (_encode(rows).decode(),))
                     return cursor.fetchall() if cursor.description else []
 
                 _store(batch, run)
-        except psycopg.OperationalError:
+                cursor.execute("commit")
+        except BaseException:
+            # It rolls back, and another connection may lead to another server: this one may have become a standby.
             self.close()
             raise
 
@@ -141,11 +144,19 @@ class PostgresSink:
             self._connection.close()
             self._connection = None
 
-    def _open(self) -> psycopg.Connection:
-        if self._connection is None:
-            self._connection = psycopg.connect(
-                self._conninfo, autocommit=True, connect_timeout=5, application_name="capstan-telemetry"
-            )
+    def _begun(self) -> psycopg.Connection:
+        """The connection, in a transaction. One that was cut while nobody needed it is no failure."""
+        if self._connection is not None:
+            try:
+                self._connection.execute(_BEGIN)
+            except psycopg.Error:
+                self.close()
+            else:
+                return self._connection
+        self._connection = psycopg.connect(
+            self._conninfo, autocommit=True, connect_timeout=CONNECT_SECONDS, application_name="capstan-telemetry"
+        )
+        self._connection.execute(_BEGIN)
         return self._connection
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from capstan.outages import Outage
 from capstan.telemetry.records import Batch
 from capstan.telemetry.sinks import Sink
 
@@ -54,7 +55,7 @@ class Writer:
         self._waiters: list[asyncio.Future[None]] = []
         self._committing: list[asyncio.Future[None]] = []
         self._busy = False
-        self._failing = False
+        self._outage = Outage(log, "telemetry cannot be written", "telemetry is written again")
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
@@ -130,11 +131,9 @@ class Writer:
         if failure is not None:
             self.dropped += size
             self.failures += 1
-            if not self._failing:
-                log.error("telemetry cannot be written", error=str(failure), records=size)
-        elif self._failing:
-            log.info("telemetry is written again", dropped_in_all=self.dropped)
-        self._failing = failure is not None
+            self._outage.met(failure, records=size)
+        else:
+            self._outage.over(dropped_in_all=self.dropped)
         for waiter in self._committing:
             if waiter.done():
                 continue

@@ -14,6 +14,9 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
+from structlog.typing import FilteringBoundLogger
+
+from capstan.outages import Outage
 from capstan.updates.snapshot import AppSnapshot, DeviceState, ManifestFile
 from capstan.updates.store import Query
 
@@ -28,6 +31,11 @@ BundleRef = tuple[int, bool]
 
 class RegistryUnavailableError(Exception):
     """The registry cannot be read, and no snapshot is fresh enough to stand in for it."""
+
+
+def unreadable_registry(log: FilteringBoundLogger) -> Outage:
+    """What a directory tells of a registry that cannot be read."""
+    return Outage(log, "the registry cannot be read", "the registry can be read again")
 
 
 class Entry:

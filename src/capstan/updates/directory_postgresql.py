@@ -19,9 +19,11 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from capstan.db.engine import CONNECT_SECONDS, connect_for_device
 from capstan.db.session import CHANGE_CHANNEL
+from capstan.outages import Outage
 from capstan.updates import store
-from capstan.updates.directory import BundleRef, Entries, Entry, RegistryUnavailableError
+from capstan.updates.directory import BundleRef, Entries, Entry, RegistryUnavailableError, unreadable_registry
 from capstan.updates.snapshot import NO_STATE, DeviceState, ManifestFile
 
 POLL_SECONDS = 1.0
@@ -48,7 +50,8 @@ class PostgresDirectory:
         self._waiting: dict[store.DeviceKey, list[asyncio.Future[DeviceState]]] = {}
         self._gathering: asyncio.Task[None] | None = None
         self._stopping = threading.Event()
-        self._failing = False
+        self._outage = unreadable_registry(log)
+        self._deafness = Outage(log, "not listening for changes; the poll goes on", "listening for changes again")
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -97,7 +100,7 @@ class PostgresDirectory:
 
     async def read(self, work: Callable[[store.Query], T]) -> T:
         def run() -> T:
-            with self._engine.connect() as connection, connection.begin():
+            with connect_for_device(self._engine) as connection, connection.begin():
 
                 def query(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
                     return connection.exec_driver_sql(sql.replace("?", "%s"), tuple(parameters)).mappings().all()
@@ -107,13 +110,9 @@ class PostgresDirectory:
         try:
             result = await asyncio.to_thread(run)
         except (SQLAlchemyError, psycopg.Error) as error:
-            if not self._failing:
-                self._failing = True
-                log.error("the registry cannot be read", error=str(error))
+            self._outage.met(error)
             raise RegistryUnavailableError(str(error)) from error
-        if self._failing:
-            self._failing = False
-            log.info("the registry can be read again")
+        self._outage.over()
         return result
 
     def expire(self, app_id: str) -> None:
@@ -169,8 +168,11 @@ class PostgresDirectory:
             await asyncio.sleep(POLL_SECONDS)
             app_ids = self._entries.app_ids()
             for start in range(0, len(app_ids), 1000):
-                with suppress(RegistryUnavailableError):
-                    await self._compare(app_ids[start : start + 1000])
+                some = app_ids[start : start + 1000]
+                try:
+                    await self._compare(some)
+                except RegistryUnavailableError:
+                    self._expire_unverified(some)
 
     async def _compare(self, app_ids: list[str]) -> None:
         present = await self.read(lambda query: store.marks(query, app_ids))
@@ -184,6 +186,14 @@ class PostgresDirectory:
             else:
                 self._stale.add(app_id)
 
+    def _expire_unverified(self, app_ids: list[str]) -> None:
+        """No snapshot stands in for longer than `stale_for`."""
+        oldest = time.monotonic() - self._stale_for
+        for app_id in app_ids:
+            entry = self._entries.get(app_id)
+            if entry is not None and entry.verified_at < oldest:
+                self._stale.add(app_id)
+
     def _changed(self, app_id: str) -> None:
         self._unknown.pop(app_id, None)
         if self._entries.get(app_id) is not None or app_id in self._loading:
@@ -192,11 +202,12 @@ class PostgresDirectory:
     def _listen(self) -> None:
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(self._listen_to, autocommit=True, connect_timeout=5) as connection:
+                with psycopg.connect(self._listen_to, autocommit=True, connect_timeout=CONNECT_SECONDS) as connection:
                     connection.execute(f"listen {CHANGE_CHANNEL}")
                     while not self._stopping.is_set():
+                        self._deafness.over()
                         for notice in connection.notifies(timeout=0.5):
                             self._loop.call_soon_threadsafe(self._changed, notice.payload)
             except psycopg.Error as error:
-                log.warning("not listening for changes; the poll goes on", error=str(error))
+                self._deafness.met(error)
                 self._stopping.wait(POLL_SECONDS)

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import structlog
 
 from capstan.updates import store
-from capstan.updates.directory import BundleRef, Entries, Entry, RegistryUnavailableError
+from capstan.updates.directory import BundleRef, Entries, Entry, RegistryUnavailableError, unreadable_registry
 from capstan.updates.snapshot import NO_STATE, DeviceState, ManifestFile
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class SqliteDirectory:
         self._data_version = -1
         self._checked = 0
         self._is_asked = False
-        self._failing = False
+        self._outage = unreadable_registry(log)
 
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -56,16 +56,15 @@ class SqliteDirectory:
         return entry if entry is not None and entry.checked == self._checked else None
 
     async def app(self, app_id: str) -> Entry | None:
-        entry = self.peek(app_id) or self._entries.get(app_id)
-        if entry is not None and entry.checked == self._checked:
+        entry = self.peek(app_id)
+        if entry is not None:
             return entry
+        entry = self._entries.get(app_id)
         try:
             found = self._refresh(app_id, entry)
         except sqlite3.Error as error:
             return self._stand_in(entry, error)
-        if self._failing:
-            self._failing = False
-            log.info("the registry can be read again")
+        self._outage.over()
         return found
 
     async def device_state(self, app_id: str, device_id: str) -> DeviceState:
@@ -143,9 +142,7 @@ class SqliteDirectory:
         return self._entries.put(app_id, Entry(snapshot, checked, now))
 
     def _stand_in(self, entry: Entry | None, error: sqlite3.Error) -> Entry:
-        if not self._failing:
-            self._failing = True
-            log.error("the registry cannot be read", error=str(error))
+        self._outage.met(error)
         if entry is None or time.monotonic() - entry.verified_at > self._stale_for:
             raise RegistryUnavailableError(str(error)) from error
         return entry

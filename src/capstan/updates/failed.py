@@ -22,6 +22,7 @@ import structlog
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from capstan.outages import Outage
 from capstan.telemetry.failed_bundles import (
     NONE_FAILED,
     FailureReader,
@@ -95,7 +96,7 @@ class RememberedFailures:
         self._young, self._old = bytearray(BITS_BYTES), bytearray(BITS_BYTES)
         self._young_since_ms = self._now_ms()
         self._apps: dict[str, int] = {}
-        self._failing = False
+        self._outage = Outage(log, "failures of devices cannot be read", "failures of devices can be read again")
 
     async def start(self) -> None:
         """Learn what is known, then go on learning. Raises SQLAlchemyError if telemetry cannot be read."""
@@ -124,9 +125,9 @@ class RememberedFailures:
             failed = await self._reader.bundles((app_id, device_id), self._now_ms() - self._memory_ms)
         except FailuresUnreadableError as error:
             # An update that may fail again is better than none.
-            self._complain(str(error))
+            self._outage.met(error)
             return NONE_FAILED
-        self._failing = False
+        self._outage.over()
         return failed
 
     async def learn(self) -> None:
@@ -142,7 +143,9 @@ class RememberedFailures:
             try:
                 await self.learn()
             except SQLAlchemyError as error:
-                self._complain(str(error))
+                self._outage.met(error)
+            else:
+                self._outage.over()
 
     async def _learn(self, after_ms: int) -> None:
         for app_id, device_id in await asyncio.to_thread(devices_failing_after, self._engine, after_ms):
@@ -156,11 +159,6 @@ class RememberedFailures:
         self._apps[app_id] = self._now_ms()
         mark = hash((app_id, device_id))
         self._young[(mark >> 3) & _PLACES] |= 1 << (mark & 7)
-
-    def _complain(self, error: str) -> None:
-        if not self._failing:
-            log.error("failures of devices cannot be read", error=error.partition("\n")[0])
-        self._failing = True
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

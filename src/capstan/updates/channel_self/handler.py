@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from capstan.access.principal import SystemPrincipal
 from capstan.db.session import Registry
+from capstan.outages import Outage
 from capstan.telemetry.writer import Telemetry, TelemetryUnavailableError
 from capstan.updates.answers import BUSY, NOT_SERVED, UNAVAILABLE, DeviceAnswer, refused
 from capstan.updates.body import Limit, Refusal
@@ -52,6 +53,7 @@ class ChannelSelfHandler:
         self._recorder = recorder
         self._limit = limit
         self._limits = limits
+        self._outage = Outage(log, "choices of devices cannot be kept", "choices of devices are kept again")
 
     async def answer(self, operation: Operation, raw: bytes, request: DeviceRequest) -> DeviceAnswer:
         """Answer one call; the checks stand in the contract's order (3.3)."""
@@ -102,15 +104,16 @@ class ChannelSelfHandler:
         except IntegrityError:
             return False
         except SQLAlchemyError as error:
-            log.error("a device's choice cannot be kept", app_id=call.app_id, error=str(error))
+            self._outage.met(error, app_id=call.app_id)
             raise RegistryUnavailableError(str(error)) from error
+        self._outage.over()
         if verdict.stores is not None and not snapshot.has_device_state:
             # The device's next call may come before the notice that the app has devices with a choice.
             self._directory.expire(call.app_id)
         return True
 
     def _write(self, call: ChannelCall, channel_id: int | None) -> None:
-        with self._registry.write(SystemPrincipal("device's own choice")) as session:
+        with self._registry.write(SystemPrincipal("device's own choice"), for_device=True) as session:
             if channel_id is None:
                 choices.drop(session, call.app_id, call.device_id)
             else:

@@ -1,0 +1,35 @@
+"""What does not work is said once in the log, and once when it works again, however many requests meet it between."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+QUIET_SECONDS = 2.0
+"""How long nothing may have failed before it is said that all is well: a fault often leaves some things working."""
+
+
+class Outage:
+    """Whether something works, as its users find it. Used from any thread: at worst two say the same at once."""
+
+    def __init__(self, log: FilteringBoundLogger, broken: str, mended: str) -> None:
+        self._log = log
+        self._broken = broken
+        self._mended = mended
+        self._lasts = False
+        self._last_met = 0.0
+
+    def met(self, error: object, **facts: Any) -> None:
+        """It did not work."""
+        self._last_met = time.monotonic()
+        if not self._lasts:
+            self._lasts = True
+            self._log.error(self._broken, error=str(error).partition("\n")[0], **facts)
+
+    def over(self, **facts: Any) -> None:
+        """It worked; costs nothing if it did before."""
+        if self._lasts and time.monotonic() - self._last_met > QUIET_SECONDS:
+            self._lasts = False
+            self._log.info(self._mended, **facts)
