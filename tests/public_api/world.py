@@ -133,7 +133,7 @@ class World:
 
     def rows(self, table: Table) -> Sequence[RowMapping]:
         with self.registry.read() as session:
-            return session.rows(select(table))
+            return session.rows(select(table).order_by(*table.primary_key.columns))
 
     def app(self, app_id: str = APP) -> RowMapping:
         (row,) = (row for row in self.rows(apps_table) if row["app_id"] == app_id)
