@@ -241,7 +241,7 @@ def _endpoints(stores: Stores, objects: ObjectStore, links: UploadLinks) -> Iter
     device_limits = DeviceLimits(
         settings.rate_limit_channel_self_ip, refuse_identical_sets=settings.identical_set_limiter
     )
-    rules = KeyRules(always_masked=stores.settings.mask_api_keys, keys_create_keys=stores.settings.keys_may_create_keys)
+    rules = KeyRules(always_masked=settings.mask_api_keys, keys_create_keys=settings.keys_may_create_keys)
     return (
         *organizations_api.ENDPOINTS,
         *members_api.ENDPOINTS,
