@@ -24,6 +24,12 @@ from tests.public_api.fixtures import event_loop_runner, world
 __all__ = ["event_loop_runner", "world"]
 
 
+# Failed assertions of these modules say what was compared, as those of tests do. It must be said before any suite
+# imports them, and several do.
+for _name in ("inspection", "processes", "telemetry_counts", "traffic"):
+    pytest.register_assert_rewrite(f"tests.journeys.{_name}")
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """URL of a PostgreSQL server; started when the first test asks for it."""

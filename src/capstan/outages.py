@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -12,24 +13,30 @@ QUIET_SECONDS = 2.0
 
 
 class Outage:
-    """Whether something works, as its users find it. Used from any thread: at worst two say the same at once."""
+    """Whether something works, as its users find it. `clock` gives seconds.
 
-    def __init__(self, log: FilteringBoundLogger, broken: str, mended: str) -> None:
+    Used from any thread: at worst two say the same at once.
+    """
+
+    def __init__(
+        self, log: FilteringBoundLogger, broken: str, mended: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._log = log
         self._broken = broken
         self._mended = mended
+        self._clock = clock
         self._lasts = False
         self._last_met = 0.0
 
     def met(self, error: object, **facts: Any) -> None:
         """It did not work."""
-        self._last_met = time.monotonic()
+        self._last_met = self._clock()
         if not self._lasts:
             self._lasts = True
             self._log.error(self._broken, error=str(error).partition("\n")[0], **facts)
 
     def over(self, **facts: Any) -> None:
         """It worked; costs nothing if it did before."""
-        if self._lasts and time.monotonic() - self._last_met > QUIET_SECONDS:
+        if self._lasts and self._clock() - self._last_met > QUIET_SECONDS:
             self._lasts = False
             self._log.info(self._mended, **facts)

@@ -11,6 +11,8 @@ from tests.faults.devices import Devices, is_well, until
 
 COMPLAINTS = frozenset({"warning", "error", "critical", "exception"})
 
+FAILED_JOB = "a job failed"
+
 Lines: TypeAlias = Collection[Mapping[str, Any]]
 
 
@@ -29,10 +31,11 @@ def check_said_once(devices: Devices, read: Callable[[], Lines], *expected: str)
 
 
 def _is_over(devices: Devices, read: Callable[[], Lines]) -> bool:
-    """Whether as much is said to be over as had begun. It is found out by using it."""
+    """Whether as much is said to be over as had begun. It is found out by using it; but a job that failed is not due
+    for a while."""
     time.sleep(0.2)
     devices.touch()
     assert is_well(devices.every_answer())
     lines = read()
     reliefs = sum(1 for line in lines if line["log_level"] == "info" and " again" in line["event"])
-    return reliefs == complaints(lines).total()
+    return reliefs >= sum(count for event, count in complaints(lines).items() if event != FAILED_JOB)

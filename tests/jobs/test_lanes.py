@@ -198,6 +198,26 @@ def test_renewing_a_lease_that_somebody_else_has_by_now_ends_the_run(registry: R
     assert other.last_run().running
 
 
+def test_a_job_that_keeps_failing_is_logged_once_and_so_is_its_recovery(registry: Registry, clock: Clock) -> None:
+    outcomes = iter([ValueError("no room"), ValueError("no room"), None, None])
+
+    def work(_run: Run) -> Done:
+        error = next(outcomes)
+        if error is not None:
+            raise error
+        return Done({})
+
+    node = Node(registry, clock, work)
+    node.look()
+    with capture_logs() as logs:
+        for _ in range(4):
+            clock.pass_time(minutes=10)
+            node.look()
+    assert node.runs == 4
+    said = [line["event"] for line in logs if line["event"] != "a job has run"]
+    assert said == ["a job failed", "a job runs well again"]
+
+
 def test_a_failing_job_is_logged_noted_and_tried_again_later(registry: Registry, clock: Clock) -> None:
     def fail(_run: Run) -> Done:
         raise ValueError("no room\nsecret second line")

@@ -68,6 +68,7 @@ class Lane:
         self._stopping = stopping
         self._announced = False
         self._in_hand: tuple[str, ActiveRun] | None = None
+        self._failing: set[str] = set()
 
     def work_through(self) -> None:
         """Run every job that is due and that nobody has in hand."""
@@ -121,8 +122,13 @@ class Lane:
         try:
             done = job.work(run)
         except Exception as error:
-            log.exception("a job failed", job=job.name)
+            if job.name not in self._failing:
+                self._failing.add(job.name)
+                log.exception("a job failed", job=job.name)
             return "failed", Done({"error": f"{type(error).__name__}: {error}".partition("\n")[0][:_MAX_ERROR]})
+        if job.name in self._failing:
+            self._failing.remove(job.name)
+            log.info("a job runs well again", job=job.name)
         if done.notable:
             log.info("a job has run", job=job.name, detail=dict(done.detail))
         return ("stopped" if run.was_cut else "done"), done

@@ -16,7 +16,7 @@ from capstan.updates.directory import Directory, Entry, RegistryUnavailableError
 from capstan.updates.enumeration import EnumerationGuard
 from capstan.updates.failed import FailedBundles
 from capstan.updates.gate import LimitList, is_served
-from capstan.updates.manifest_body import ManifestBodies, ManifestBody, manifest_body
+from capstan.updates.manifest_body import BodyKey, ManifestBodies, ManifestBody, body_key, manifest_body
 from capstan.updates.recording import Recorder
 from capstan.updates.reply import ON_PREMISE_APP_SHORT, reply_body, wants_manifest
 from capstan.updates.request import DeviceRequest
@@ -43,6 +43,7 @@ class CheckHandler:
         self._guard = guard
         self._failures = failures
         self._bodies = ManifestBodies(MANIFEST_CACHE_BYTES)
+        self._making: dict[BodyKey, asyncio.Task[ManifestBody]] = {}
 
     def answer_now(self, raw: bytes, request: DeviceRequest) -> DeviceAnswer | UpdateCheck:
         """Answer a check that needs nothing but memory; any other is handed back, read, for `answer`."""
@@ -112,12 +113,22 @@ class CheckHandler:
 
     async def _manifest_body(self, decision: Decision, origin: str) -> ManifestBody:
         body = self._bodies.find(decision, origin)
-        if body is None:
-            assert decision.bundle is not None
-            rows = await self._directory.manifest(decision.bundle.id)
-            # Compressing a large manifest takes tens of milliseconds, which other devices must not wait for.
-            body = await asyncio.to_thread(manifest_body, decision, origin, rows)
-            self._bodies.keep(decision, origin, body)
+        if body is not None:
+            return body
+        # A release is asked for by many devices at once; one of them has the answer made, the others wait for it.
+        key = body_key(decision, origin)
+        making = self._making.get(key)
+        if making is None:
+            making = self._making[key] = asyncio.create_task(self._make_body(decision, origin))
+            making.add_done_callback(lambda _: self._making.pop(key, None))
+        return await asyncio.shield(making)
+
+    async def _make_body(self, decision: Decision, origin: str) -> ManifestBody:
+        assert decision.bundle is not None
+        rows = await self._directory.manifest(decision.bundle.id)
+        # Compressing a large manifest takes tens of milliseconds, which other devices must not wait for.
+        body = await asyncio.to_thread(manifest_body, decision, origin, rows)
+        self._bodies.keep(decision, origin, body)
         return body
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import TypeAlias
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -20,6 +21,9 @@ from capstan.updates.snapshot import Bundle, ManifestFile
 
 _UNRESERVED = "!'()*"
 """What ECMAScript's `encodeURIComponent` leaves as it is, beside what `quote` does."""
+
+
+BodyKey: TypeAlias = tuple[Bundle | None, str, bool]
 
 
 class ManifestBody(Struct, frozen=True, gc=False):
@@ -100,6 +104,11 @@ def _is_safe(segment: str) -> bool:
     return segment not in ("", ".", "..") and not any(mark in segment for mark in "/\\\0")
 
 
+def body_key(decision: Decision, origin: str) -> BodyKey:
+    """What two decisions have in common whose answers are the same but for the device."""
+    return decision.bundle, origin, shows_metadata(decision)
+
+
 class ManifestBodies:
     """The answers at hand, least recently used first, holding at most `max_bytes`. For one thread.
 
@@ -109,7 +118,7 @@ class ManifestBodies:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._bodies: OrderedDict[tuple[Bundle | None, str, bool], ManifestBody] = OrderedDict()
+        self._bodies: OrderedDict[BodyKey, ManifestBody] = OrderedDict()
 
     @property
     def size(self) -> int:
@@ -118,7 +127,7 @@ class ManifestBodies:
 
     def find(self, decision: Decision, origin: str) -> ManifestBody | None:
         """The answer for a decision that `wants_manifest`, if it is at hand."""
-        key = (decision.bundle, origin, shows_metadata(decision))
+        key = body_key(decision, origin)
         body = self._bodies.get(key)
         if body is not None:
             self._bodies.move_to_end(key)
@@ -128,7 +137,7 @@ class ManifestBodies:
         """Hold an answer, dropping others to make room; one that is larger than all the room is not held."""
         if body.size > self._max_bytes:
             return
-        key = (decision.bundle, origin, shows_metadata(decision))
+        key = body_key(decision, origin)
         replaced = self._bodies.pop(key, None)
         self._bytes += body.size - (replaced.size if replaced is not None else 0)
         self._bodies[key] = body
